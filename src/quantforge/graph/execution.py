@@ -1,0 +1,27 @@
+"""The seam between the shared graph and whatever runs it: ONNX Runtime, torch, or the reference interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from quantforge.graph.graph import Array, Graph
+
+Feeds = Mapping[str, Array]
+
+
+class Session(Protocol):
+    """A graph made ready to run."""
+
+    def run(self, feeds: Feeds) -> Mapping[str, Array]:
+        """Run one batch; returns the observed values by name.
+
+        The arrays belong to the session: they are valid until the next call, which may reuse their memory.
+        """
+
+
+class Executor(Protocol):
+    """Makes sessions. Values that carry a `QuantSpec` are fake-quantized where the graph says so."""
+
+    def session(self, graph: Graph, observe: Sequence[str]) -> Session:
+        """Prepare `graph`; each run returns the values named in `observe` (any values, not just outputs)."""
