@@ -1,7 +1,7 @@
 """The handwritten digits that scikit-learn ships: one fixed split, one normalisation.
 
-An image is 8 x 8 pixels of whole numbers from 0 to 16. The network sees ``(pixel / 16 - 0.5) / 0.5``, which is
-float32 in [-1, 1], laid out as [batch, 1, 8, 8]. A quarter of the 1797 images, drawn by class with a fixed
+An image is 8 x 8 pixels of whole numbers from 0 to 16. The network sees ``(pixel / 16 - 0.5) / 0.5``, which
+is float32 in [-1, 1], laid out as [batch, 1, 8, 8]. A quarter of the 1797 images, drawn by class with a fixed
 seed, is the test set.
 """
 
