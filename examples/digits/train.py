@@ -4,8 +4,8 @@
 
 A stem convolution, three depthwise-separable blocks (the last with a residual addition), average pooling and
 a classifier; every convolution is followed by BatchNormalization and ReLU6. The ONNX file is built node by
-node from the trained weights, not traced, so that BatchNormalization stays a node of its own (quantforge folds
-it) and names read well. The seed is fixed and one thread is used: the same versions write the same bytes.
+node from the trained weights, not traced, so that BatchNormalization stays a node of its own (quantforge
+folds it) and names read well. Seed and thread count are fixed: the same versions write the same bytes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,24 @@
+# Each target sets up .venv by itself; all it needs is Python 3.11 or newer with pip, make and a package registry.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test check golden bench docs
+
+demo: .venv/core.stamp
+	$(BIN)/python examples/digits/demo.py
+test: .venv/dev.stamp
+	$(PYTEST) -n auto --dist loadfile
+check: .venv/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" ./.ci/check
+golden: .venv/dev.stamp
+	$(PYTEST) tests --golden
+bench: .venv/dev.stamp
+	$(BIN)/python bench/run.py
+docs: .venv/dev.stamp
+	$(BIN)/python docs/generate.py
+
+.venv/core.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo]" && touch $@
+.venv/dev.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" && touch $@ .venv/core.stamp
