@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from quantforge.numerics.formats import INT8, Format
+from quantforge.diagnostics import InputError
+from quantforge.numerics.formats import INT8, INT32, UINT8, Format
 from quantforge.numerics.rounding import Rounding
 
 
@@ -36,6 +37,13 @@ class Statistic(str, Enum):
     MAX = "max"
 
 
+class BiasScale(str, Enum):
+    """Where the scale of a bias comes from."""
+
+    PRODUCT = "product"  # input scale times weight scale: adds to the accumulator without a shift
+    OWN = "own"  # its own power of two, aligned by shift_bias
+
+
 @dataclass(frozen=True)
 class TensorRule:
     """How one kind of tensor (activations, weights) is quantized."""
@@ -49,3 +57,125 @@ class TensorRule:
     percentile: float = 99.999
     moving_average: float | None = None  # smoothing constant of min-max over batches
     rounding: Rounding = Rounding.HALF_EVEN
+
+
+@dataclass(frozen=True)
+class BiasRule:
+    """How biases are quantized."""
+
+    format: Format = INT32
+    scale: BiasScale = BiasScale.PRODUCT
+
+
+@dataclass(frozen=True)
+class Equalization:
+    """Cross-layer equalization before calibration; see `passes.equalize_layers`."""
+
+    sweeps: int = 20
+    include_bias: bool = False
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which operators are quantized and which values share a spec, as data.
+
+    Kinds outside `kinds` stay in float; operators that only move data (reshape, concat, max pooling) follow
+    their neighbours. A kind in `fused` that is the only reader of a quantized operator joins it: the pair has
+    one spec, behind the activation. With `align_pool` both sides of an average pool share one spec, as the DPU
+    demands. Values behind a float operator that no weighted operator reads again (post-processing) stay float.
+    """
+
+    kinds: tuple[str, ...]
+    fused: tuple[str, ...]
+    align_pool: bool = False
+
+
+_CONVOLUTIONS = tuple(
+    f"{prefix}conv{rank}d" for rank in (1, 2, 3) for prefix in ("", "depthwise-", "transposed-", "transposed-depthwise-")
+)
+_POOLS = ("avgpool1d", "avgpool2d", "avgpool3d", "maxpool1d", "maxpool2d", "maxpool3d", "reduction-mean")
+_WEIGHTED = (*_CONVOLUTIONS, "inner-product", "matmul")
+_ACTIVATIONS = ("relu", "relu6", "clip", "leaky-relu", "prelu", "sigmoid", "hard-sigmoid", "hard-swish", "swish")
+
+CPU_PLACEMENT = Placement(
+    kinds=(*_WEIGHTED, *_POOLS, *_ACTIVATIONS, "eltwise-add", "eltwise-mul", "concat", "pad", "resize", "softmax"),
+    fused=("relu", "relu6", "clip"),
+)
+DPU_PLACEMENT = Placement(
+    kinds=(*CPU_PLACEMENT.kinds, "eltwise-sub", "eltwise-max", "eltwise-min", "tanh"),
+    fused=("relu", "relu6", "clip", "leaky-relu", "prelu"),
+    align_pool=True,
+)
+
+
+@dataclass(frozen=True)
+class Override:
+    """A change for the tensors or operators whose name matches a glob; unset fields keep the rule's value.
+
+    Exactly one of `tensor` and `op` is set. `keep_float` takes the operator out of the quantized part.
+    """
+
+    tensor: str | None = None
+    op: str | None = None
+    keep_float: bool = False
+    format: Format | None = None
+    method: RangeMethod | None = None
+    percentile: float | None = None
+    per_channel: bool | None = None
+
+    def __post_init__(self) -> None:
+        if (self.tensor is None) == (self.op is None):
+            found = f"tensor={self.tensor!r}, op={self.op!r}"
+            raise InputError("Q0310", "override", found, "exactly one of tensor and op", "remove one of the two")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All choices of a quantization."""
+
+    name: str
+    activations: TensorRule = TensorRule()
+    weights: TensorRule = TensorRule()
+    bias: BiasRule = BiasRule()
+    placement: Placement = CPU_PLACEMENT
+    fold_batch_norm: bool = True
+    remove_identity: bool = True
+    replace_relu6: bool = False
+    equalize: Equalization | None = None
+    overrides: tuple[Override, ...] = ()
+
+    def with_overrides(self, overrides: tuple[Override, ...]) -> Recipe:
+        """The same recipe with more overrides; the last one that matches a name wins."""
+        return replace(self, overrides=self.overrides + overrides)
+
+
+_POWER_OF_TWO = TensorRule(INT8, ScaleKind.POWER_OF_TWO, method=RangeMethod.MSE)
+
+DPU_CNN = Recipe(
+    name="dpu-cnn",
+    activations=_POWER_OF_TWO,
+    weights=_POWER_OF_TWO,
+    bias=BiasRule(INT8, BiasScale.OWN),
+    placement=DPU_PLACEMENT,
+)
+NPU_TRANSFORMER = Recipe(name="npu-transformer", activations=TensorRule(INT8, symmetric=False))
+CPU_CNN = Recipe(name="cpu-cnn", activations=TensorRule(UINT8, symmetric=False))
+
+RECIPES = {recipe.name: recipe for recipe in (DPU_CNN, NPU_TRANSFORMER, CPU_CNN)}
+ALIASES = {"dpu": "dpu-cnn", "npu": "dpu-cnn", "cpu": "cpu-cnn", "transformer": "npu-transformer"}
+
+
+def named_recipe(name: str) -> Recipe:
+    """The built-in recipe `name` (or an alias such as ``dpu``).
+
+    >>> named_recipe("cpu").activations.format == UINT8
+    True
+
+    Raises:
+        InputError: Q0311 when there is no such recipe.
+    """
+    found = RECIPES.get(ALIASES.get(name, name))
+    if found is None:
+        known = ", ".join([*RECIPES, *ALIASES])
+        raise InputError("Q0311", "recipe", repr(name), f"one of {known}, or a .toml file", "recipe='dpu-cnn'")
+    return found

@@ -1,0 +1,116 @@
+"""Fold batch normalization into the weights before it.
+
+batchnorm(conv(x, W) + b) = gamma * (W·x + b - mean) / sqrt(var + eps) + beta
+                          = (k W)·x + (k (b - mean) + beta),  k = gamma / sqrt(var + eps) per output channel.
+
+A batch normalization that follows anything else (concat, add, a shared tensor, a graph input) is the 1x1
+depthwise convolution  k x + (beta - k mean)  when its input has two spatial axes; otherwise it stays in float.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantforge.graph import Graph, Op, Value
+from quantforge.ops.channels import output_channel_axis
+from quantforge.passes.result import Note, PassResult
+
+NAME = "fold-batch-norm"
+Array = NDArray[np.float64]
+
+
+def fold_batch_norms(graph: Graph) -> PassResult:
+    """Changed: the weighted ops that took a batch normalization in, and those made from one."""
+    graph = graph.copy()
+    changed: list[str] = []
+    notes: list[Note] = []
+    for norm in graph.ops:
+        if norm.kind != "batchnorm":
+            continue
+        refusal = _refusal(graph, norm)
+        if refusal is None:
+            changed.append(_fold(graph, norm))
+            notes.append(Note(NAME, norm.name, True, f"folded into {changed[-1]}"))
+        elif _becomes_depthwise(graph, norm):
+            changed.append(norm.name)
+            notes.append(Note(NAME, norm.name, True, f"made a 1x1 depthwise convolution, since {refusal}"))
+        else:
+            notes.append(Note(NAME, norm.name, False, refusal))
+    graph.prune()
+    return PassResult(graph, tuple(changed), tuple(notes))
+
+
+def _refusal(graph: Graph, norm: Op) -> str | None:
+    if any(graph.const(norm, index) is None for index in range(1, 5)):
+        return "its parameters are not constants"
+    source = norm.inputs[0]
+    producer = graph.producer(source)
+    if producer is None:
+        return f"its input {source} is not computed by an operator"
+    if source in graph.outputs:
+        return f"its input {source} is a graph output"
+    if len(graph.consumers(source)) > 1:
+        return f"its input {source} is used elsewhere too"
+    if output_channel_axis(producer) is None:
+        return f"its input comes from {producer.kind} {producer.name}, which has no weights"
+    if graph.const(producer, 1) is None or (len(producer.inputs) > 2 and producer.inputs[2] and graph.const(producer, 2) is None):
+        return f"the weights of {producer.name} are not constants"
+    return None
+
+
+def _affine(graph: Graph, norm: Op) -> tuple[Array, Array]:
+    """(k, beta - k mean) per channel in double precision."""
+    gamma, beta, mean, variance = (np.asarray(graph.const(norm, i), np.float64) for i in range(1, 5))
+    k = gamma / np.sqrt(variance + float(norm.attrs["epsilon"]))  # type: ignore[arg-type]
+    return k, beta - k * mean
+
+
+def _fold(graph: Graph, norm: Op) -> str:
+    conv = graph.producer(norm.inputs[0])
+    assert conv is not None  # noqa: S101  _refusal saw it
+    weights, k, shift = graph.value(conv.inputs[1]), *_affine(graph, norm)
+    axis = output_channel_axis(conv)
+    assert weights.const is not None and axis is not None  # noqa: S101
+    shape = [1] * weights.const.ndim
+    shape[axis] = -1
+    bias = graph.const(conv, 2)
+    new_weights = (weights.const * k.reshape(shape)).astype(weights.const.dtype)
+    new_bias = (shift if bias is None else k * bias + shift).astype(weights.const.dtype)
+    names = _constants(graph, conv, new_weights, new_bias)
+    graph.remove_op(norm.name)
+    graph.replace_op(conv.changed(NAME, inputs=(conv.inputs[0], *names), outputs=norm.outputs[:1]))
+    return conv.name
+
+
+def _constants(graph: Graph, conv: Op, weights: NDArray[np.generic], bias: NDArray[np.generic]) -> tuple[str, str]:
+    """Store new constants under the old names, or fresh ones where an old name is shared or absent."""
+    old_bias = conv.inputs[2] if len(conv.inputs) > 2 else ""
+    names = []
+    for old, stem, data in ((conv.inputs[1], "weight", weights), (old_bias, "bias", bias)):
+        own = old and len(graph.consumers(old)) == 1
+        name = old if own else graph.fresh_name(f"{old or conv.name}.{NAME}" if old else f"{conv.name}.{stem}")
+        names.append(graph.set_value(Value(name, data.shape, str(data.dtype), data)).name)
+    return names[0], names[1]
+
+
+def _becomes_depthwise(graph: Graph, norm: Op) -> bool:
+    value = graph.value(norm.inputs[0])
+    if value.shape is None or len(value.shape) != 4 or graph.const(norm, 1) is None:
+        return False
+    if norm.attrs.get("layout", "NCHW") != "NCHW":
+        return False
+    k, shift = _affine(graph, norm)
+    weights = k.astype(np.float32).reshape(-1, 1, 1, 1)
+    names = [graph.fresh_name(f"{norm.name}.{stem}") for stem in ("weight", "bias")]
+    graph.set_value(Value(names[0], weights.shape, "float32", weights))
+    graph.set_value(Value(names[1], shift.shape, "float32", shift.astype(np.float32)))
+    attrs = {
+        "kernel": (1, 1), "stride": (1, 1), "dilation": (1, 1), "pads": (0, 0, 0, 0),
+        "group": len(k), "layout": "NCHW", "weight_layout": "OIHW",
+    }  # fmt: skip
+    inputs = (norm.inputs[0], *names)
+    graph.replace_op(
+        norm.changed(NAME, kind="depthwise-conv2d", inputs=inputs, outputs=norm.outputs[:1], attrs=attrs)
+    )
+    return True

@@ -1,0 +1,47 @@
+"""The passes that prepare a graph for quantization, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from quantforge.graph import Graph
+from quantforge.passes.equalize_layers import equalize_layers
+from quantforge.passes.fold_batch_norm import fold_batch_norms
+from quantforge.passes.remove_identity import remove_identities
+from quantforge.passes.replace_relu6 import replace_relu6
+from quantforge.passes.result import PassResult
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Which passes run. `equalize_sweeps` 0 means no equalization."""
+
+    remove_identity: bool = True
+    fold_batch_norm: bool = True
+    replace_relu6: bool = False
+    equalize_sweeps: int = 0
+    equalize_bias: bool = False
+
+
+def prepare(graph: Graph, options: Preparation) -> PassResult:
+    """Run the chosen passes one after the other; the result collects what all of them changed and noted."""
+    changed: dict[str, None] = {}
+    notes = []
+    for run in _chosen(options):
+        result = run(graph)
+        graph = result.graph
+        changed.update(dict.fromkeys(result.changed))
+        notes.extend(result.notes)
+    return PassResult(graph, tuple(changed), tuple(notes))
+
+
+def _chosen(options: Preparation) -> Iterator[Callable[[Graph], PassResult]]:
+    if options.remove_identity:
+        yield remove_identities
+    if options.fold_batch_norm:
+        yield fold_batch_norms
+    if options.replace_relu6:
+        yield replace_relu6
+    if options.equalize_sweeps:
+        yield lambda graph: equalize_layers(graph, options.equalize_sweeps, include_bias=options.equalize_bias)

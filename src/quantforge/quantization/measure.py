@@ -1,0 +1,149 @@
+"""What quantization costs, operator by operator: measured, not estimated.
+
+One graph holds three networks side by side and is run on a few batches:
+  the float network                         y      = f(x)
+  each operator alone, quantized            y@own  = Q(f_q(Q(x)))      error the operator adds
+  the quantized network                     y@all  = Q(f_q(x@all))     error accumulated up to here
+with f_q the operator on its quantized constants and Q the fake-quantization of each value's spec. Operators that
+only move data add nothing of their own and appear in the third network only.
+
+SQNR(y, y') = 10 log10(sum y^2 / sum (y - y')^2), in decibels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from quantforge.graph import Array, Graph, Op, Value
+from quantforge.graph.execution import Executor, Feeds
+from quantforge.ops.registry import spec
+
+OWN, ALL = "@own", "@all"
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Energy of a signal and of its error, summed over elements; `mean` is the mean error per channel or None."""
+
+    signal: float = 0.0
+    noise: float = 0.0
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal-to-quantization-noise ratio in decibels; infinite without noise.
+
+        >>> Noise(100.0, 1.0).sqnr_db
+        20.0
+        """
+        if self.noise == 0.0:
+            return math.inf
+        return 10.0 * math.log10(self.signal / self.noise) if self.signal > 0.0 else -math.inf
+
+    def plus(self, reference: Array, actual: Array) -> Noise:
+        """Add one batch: `reference` and `actual` of equal shape."""
+        exact = reference.astype(np.float64, copy=False).reshape(-1)
+        error = actual.reshape(-1) - exact
+        return Noise(self.signal + float(exact @ exact), self.noise + float(error @ error))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Noise by float value name: `added` by the operator alone, `accumulated` in the quantized network."""
+
+    added: Mapping[str, Noise]
+    accumulated: Mapping[str, Noise]
+    batches: int
+
+
+def measure(executor: Executor, base: Graph, quantized: Graph, batches: Iterable[Feeds]) -> Measurement:
+    """Run float, operator-wise and whole quantized network over `batches` and compare every value with a spec.
+
+    `base` and `quantized` have the same ops and value names; `quantized` carries the specs, and its constants
+    may differ (corrected biases).
+    """
+    graph, own, all_ = comparison_graph(base, quantized)
+    session = executor.session(graph, list(dict.fromkeys([*own, *own.values(), *all_, *all_.values()])))
+    added, accumulated, count = dict.fromkeys(own, Noise()), dict.fromkeys(all_, Noise()), 0
+    for feeds in batches:
+        arrays = session.run(feeds)
+        for noises, names in ((added, own), (accumulated, all_)):
+            for name, twin in names.items():
+                noises[name] = noises[name].plus(arrays[name], arrays[twin])
+        count += 1
+    return Measurement(added, accumulated, count)
+
+
+def comparison_graph(base: Graph, quantized: Graph) -> tuple[Graph, dict[str, str], dict[str, str]]:
+    """The three networks as one graph, and for each float value name its `@own` and its `@all` twin."""
+    graph = base.copy()
+    own: dict[str, str] = {}
+    all_: dict[str, str] = {}
+    for name in quantized.inputs:
+        _twin_input(graph, quantized.value(name), ALL)
+    for op in quantized.ops:
+        _add_twin(graph, quantized, op, ALL)
+        if spec(op.kind).traits.role not in ("move", "join", "float", "opaque") and _quantizes(quantized, op):
+            _add_own(graph, quantized, op)
+        for name in op.outputs:
+            if name and (quantized.value(name).quant is not None or name in quantized.outputs):
+                all_[name] = name + ALL
+                if graph.has_value(name + OWN):
+                    own[name] = name + OWN
+    graph.outputs = (*base.outputs, *own.values(), *all_.values())
+    return graph, own, all_
+
+
+def _quantizes(quantized: Graph, op: Op) -> bool:
+    return any(name and quantized.value(name).quant is not None for name in (*op.inputs, *op.outputs))
+
+
+def _twin_input(graph: Graph, value: Value, suffix: str) -> str:
+    """A copy of `value` that carries its spec; the value itself stays float."""
+    name = value.name + suffix
+    if not graph.has_value(name):
+        graph.set_value(replace(value, name=name))
+        graph.add_op(Op("identity", name, (value.name,), (name,)))
+    return name
+
+
+def _twin_const(graph: Graph, value: Value) -> str:
+    name = value.name + ALL
+    if not graph.has_value(name):
+        graph.set_value(replace(value, name=name))
+    return name
+
+
+def _add_twin(graph: Graph, quantized: Graph, op: Op, suffix: str) -> None:
+    inputs = tuple(
+        "" if not name else _twin_const(graph, quantized.value(name)) if quantized.value(name).is_const else name + suffix
+        for name in op.inputs
+    )
+    _copy_op(graph, quantized, op, inputs, suffix)
+
+
+def _add_own(graph: Graph, quantized: Graph, op: Op) -> None:
+    """The twin that reads the float network: quantized copies of its values, or the twin inside a fused pair."""
+    inputs = []
+    for name in op.inputs:
+        value = quantized.value(name) if name else None
+        if value is None:
+            inputs.append("")
+        elif value.is_const:
+            inputs.append(_twin_const(graph, value))
+        elif value.quant is not None:
+            inputs.append(_twin_input(graph, value, "@in"))
+        else:
+            inputs.append(name + OWN if graph.has_value(name + OWN) else name)
+    _copy_op(graph, quantized, op, tuple(inputs), OWN)
+
+
+def _copy_op(graph: Graph, quantized: Graph, op: Op, inputs: tuple[str, ...], suffix: str) -> None:
+    for name in op.outputs:
+        if name:
+            graph.set_value(replace(quantized.value(name), name=name + suffix))
+    outputs = tuple(name and name + suffix for name in op.outputs)
+    graph.add_op(replace(op, name=op.name + suffix, inputs=inputs, outputs=outputs))

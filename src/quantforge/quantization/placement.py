@@ -1,0 +1,213 @@
+"""Where quantization happens: which values carry a spec, which share one, and why the rest stays float.
+
+The algebra is a partition of values. An operator either computes (its inputs and its output carry specs of
+their own) or moves data (what goes in and out shares one spec). An activation fused into its producer takes the
+producer's place, and the value between them is never stored, so it carries none.
+Sources: chapter 4 of the user guide UG1414 (fused groups); vai_q_onnx guide (pass-through operators).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from quantforge.graph import Graph, Op, Value
+from quantforge.ops.channels import WEIGHTED
+from quantforge.ops.registry import spec
+from quantforge.quantization.recipe import Override, Placement, Recipe
+
+MOVES = frozenset({"move", "join", "pad"})
+
+
+@dataclass(frozen=True)
+class SpecGroup:
+    """Values that share one spec; the statistics of `sources` together decide it."""
+
+    values: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A constant and the weighted op that reads it."""
+
+    value: str
+    op: str
+
+
+@dataclass(frozen=True)
+class FloatOp:
+    """An op that stays in float, and why (`code` opens the long form)."""
+
+    op: str
+    kind: str
+    reason: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """The whole placement of a graph."""
+
+    groups: tuple[SpecGroup, ...]
+    weights: tuple[Parameter, ...]
+    biases: tuple[Parameter, ...]
+    floats: tuple[FloatOp, ...]
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The values calibration has to see, each once."""
+        return tuple(dict.fromkeys(source for group in self.groups for source in group.sources))
+
+
+def place(graph: Graph, recipe: Recipe) -> Places:
+    """Decide the placement of `graph` under `recipe`. Nothing is measured and nothing is changed."""
+    floats = _float_ops(graph, recipe)
+    quantized = [op for op in graph.ops if op.name not in floats]
+    inner = _inner_values(graph, quantized, recipe.placement)
+    wanted = _wanted_values(graph, quantized, recipe.placement) - inner
+    groups = _groups(graph, quantized, wanted, recipe.placement)
+    weighted = [op for op in quantized if _has_const_weights(graph, op)]
+    weights = tuple(Parameter(op.inputs[1], op.name) for op in weighted)
+    biases = tuple(Parameter(op.inputs[2], op.name) for op in weighted if graph.const(op, 2) is not None)
+    return Places(tuple(groups), weights, biases, tuple(floats.values()))
+
+
+def override_for(overrides: Iterable[Override], *, op: str | None = None, tensor: str | None = None) -> Override | None:
+    """The last override whose glob matches the op or tensor name."""
+    found = None
+    for override in overrides:
+        pattern, name = (override.op, op) if override.op is not None else (override.tensor, tensor)
+        if pattern is not None and name is not None and (name == pattern or fnmatchcase(name, pattern)):
+            found = override
+    return found
+
+
+def _float_ops(graph: Graph, recipe: Recipe) -> dict[str, FloatOp]:
+    """The ops that stay float, by name, in graph order."""
+    rereads = _feeds_weighted(graph)
+    floats: dict[str, FloatOp] = {}
+    behind: dict[str, str] = {}  # value -> the float op it comes from
+    for op in graph.ops:
+        reason = _own_reason(graph, op, recipe)
+        sources = [behind[name] for name in op.inputs if name in behind]
+        if reason is None and sources and op.name not in rereads:
+            reason = (f"post-processing behind {sources[0]}, which no weighted operator reads again", "Q0502")
+        if reason is not None:
+            floats[op.name] = FloatOp(op.name, op.kind, *reason)
+            behind.update(dict.fromkeys(op.outputs, sources[0] if sources else op.name))
+    return floats
+
+
+def _own_reason(graph: Graph, op: Op, recipe: Recipe) -> tuple[str, str] | None:
+    override = override_for(recipe.overrides, op=op.name)
+    if override is not None and override.keep_float:
+        return "the recipe keeps it in float", "Q0503"
+    role = spec(op.kind).traits.role
+    if op.kind == "opaque" or role == "float":
+        return f"{op.attrs.get('type', op.kind)} has no quantized form", "Q0501"
+    if role not in MOVES and op.kind not in recipe.placement.kinds:
+        return f"{op.kind} is not among the kinds recipe {recipe.name} quantizes", "Q0504"
+    if not all(graph.value(name).dtype == "float32" for name in op.outputs if name):
+        return f"its output is {graph.value(op.outputs[0]).dtype}", "Q0505"
+    if op.kind in WEIGHTED and op.kind != "matmul" and not _has_const_weights(graph, op):
+        return f"its weights {op.inputs[1]} are computed", "Q0506"
+    return None
+
+
+def _feeds_weighted(graph: Graph) -> set[str]:
+    """Names of the ops from which a weighted op can be reached."""
+    reached: set[str] = set()
+    for op in reversed(graph.ops):
+        following = [c for name in op.outputs for c in graph.consumers(name)]
+        if op.kind in WEIGHTED or any(c.name in reached for c in following):
+            reached.add(op.name)
+    return reached
+
+
+def _has_const_weights(graph: Graph, op: Op) -> bool:
+    return op.kind in WEIGHTED and graph.const(op, 1) is not None
+
+
+def _inner_values(graph: Graph, quantized: list[Op], placement: Placement) -> set[str]:
+    """Values between an operator and the activation fused into it."""
+    names = {op.name for op in quantized}
+    inner: set[str] = set()
+    for op in quantized:
+        if op.kind not in placement.fused:
+            continue
+        source = op.inputs[0]
+        producer = graph.producer(source)
+        if producer is None or producer.name not in names or source in graph.outputs:
+            continue
+        computes = spec(producer.kind).traits.role in ("weighted", "elementwise", "reduce", "pool")
+        if computes and len(graph.consumers(source)) == 1 and not _shares(producer, placement):
+            inner.add(source)
+    return inner
+
+
+def _wanted_values(graph: Graph, quantized: list[Op], placement: Placement) -> set[str]:
+    """Values that some quantized operator computes on or computes, closed over operators that move data."""
+    wanted: set[str] = set()
+    for op in quantized:
+        if not _shares(op, placement):
+            wanted.update(_data(graph, op))
+    moves = [op for op in quantized if _shares(op, placement)]
+    grown = True
+    while grown:
+        before = len(wanted)
+        for op in moves:
+            data = _data(graph, op)
+            if any(name in wanted for name in data) and not all(graph.value(name).is_const for name in op.inputs if name):
+                wanted.update(data)
+        grown = len(wanted) > before
+    return wanted
+
+
+def _data(graph: Graph, op: Op) -> list[str]:
+    """The real-valued inputs and outputs of `op` that a spec of activations may describe."""
+    inputs = op.inputs[:1] if _has_const_weights(graph, op) or op.kind == "prelu" else op.inputs
+    return [name for name in (*inputs, *op.outputs) if name and graph.value(name).dtype == "float32"]
+
+
+def _shares(op: Op, placement: Placement) -> bool:
+    """Whether what goes in and out of `op` shares one spec."""
+    role = spec(op.kind).traits.role
+    if role == "pad":
+        return op.attrs.get("mode", "constant") != "constant" or op.attrs.get("value", 0.0) == 0.0
+    if role == "resize":
+        return op.attrs.get("mode") == "nearest"
+    if op.kind.startswith("maxpool"):
+        return True
+    averages = op.kind.startswith("avgpool") or op.kind == "reduction-mean"
+    return role in MOVES or (averages and placement.align_pool)
+
+
+def _groups(graph: Graph, quantized: list[Op], wanted: set[str], placement: Placement) -> list[SpecGroup]:
+    leader = {name: name for name in wanted}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            leader[name] = leader[leader[name]]
+            name = leader[name]
+        return name
+
+    derived: set[str] = set()
+    for op in quantized:
+        data = [name for name in _data(graph, op) if name in wanted]
+        if not _shares(op, placement) or not data:
+            continue
+        for name in data[1:]:
+            leader[find(name)] = find(data[0])
+        derived.update(name for name in op.outputs if name in wanted)
+    members: dict[str, list[Value]] = {}
+    for value in graph.values:
+        if value.name in wanted:
+            members.setdefault(find(value.name), []).append(value)
+    groups = []
+    for values in members.values():
+        names = tuple(value.name for value in values)
+        sources = tuple(name for name in names if name not in derived) or names[:1]
+        groups.append(SpecGroup(names, sources))
+    return groups

@@ -1,0 +1,98 @@
+"""Specs of constants: weights, biases and other data known before running.
+
+The data is at hand, so errors are summed exactly over every element, unlike activations, which are known only
+through their sketch.  With step s the squared error of a candidate is  sum((s * clamp(round(x / s)) - x)^2).
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from quantforge.graph import Array, QuantSpec
+from quantforge.numerics.affine import affine_parameters
+from quantforge.numerics.formats import IntFormat
+from quantforge.numerics.positions import non_overflow_position, scale_of_position
+from quantforge.quantization.recipe import RangeMethod, ScaleKind, TensorRule
+
+POSITION_WINDOW = range(0, 5)  # candidates tried above the non-overflow position, as the original's `diffs`
+CLIP_FACTORS = np.linspace(0.4, 1.0, 31)  # candidates of the mean-square-error range, as a share of max|x|
+Errors = NDArray[np.float64]
+
+
+def constant_spec(data: Array, rule: TensorRule, format: IntFormat, axis: int | None) -> QuantSpec:
+    """The spec that `rule` gives to a constant: per slice along `axis`, or for the whole tensor when None.
+
+    Constants are always symmetric around zero, except per-tensor asymmetric rules with min-max ranges.
+    """
+    rows = _rows(data, axis)
+    if rule.scales is ScaleKind.POWER_OF_TWO:
+        scales = [scale_of_position(_position(row, format, rule.method)) for row in rows]
+        return QuantSpec(format, tuple(scales), (0,) * len(scales), axis, rule.rounding)
+    if not rule.symmetric and axis is None:
+        scale, zero = affine_parameters(float(data.min(initial=0)), float(data.max(initial=0)), format, False)
+        return QuantSpec(format, (scale,), (zero,), None, rule.rounding)
+    ranges = _ranges(rows, rule, format)
+    pairs = [affine_parameters(-top, top, format, True) for top in ranges]
+    return QuantSpec(format, tuple(s for s, _ in pairs), tuple(z for _, z in pairs), axis, rule.rounding)
+
+
+def position_by_error(data: Array, format: IntFormat, window: range = POSITION_WINDOW) -> int:
+    """The position of least squared error among the non-overflow position and those `window` above it.
+
+    Ties keep the smaller position (larger scale). All zeros give position 0.
+    Reference: option MinMSE of vai_q_onnx, method `diffs` of the PyTorch quantizer.
+    """
+    start = non_overflow_position(float(data.min(initial=0.0)), float(data.max(initial=0.0)), format)
+    scales = np.array([scale_of_position(start + step) for step in window])
+    errors = squared_errors(np.ascontiguousarray(data, np.float32).reshape(-1), scales, format.qmin, format.qmax)
+    return start + window[int(np.argmin(errors))]
+
+
+def squared_errors_reference(x: NDArray[np.float32], scales: Errors, qmin: int, qmax: int) -> Errors:
+    """The definition of `squared_errors`, in NumPy."""
+    wide = x.astype(np.float64)
+    return np.array([np.sum((np.clip(np.rint(wide / s), qmin, qmax) * s - wide) ** 2) for s in scales])
+
+
+@numba.njit("float64[:](float32[::1], float64[::1], int64, int64)", cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def squared_errors(x: NDArray[np.float32], scales: Errors, qmin: int, qmax: int) -> Errors:
+    """Sum of squared quantization errors of `x` for each scale, zero point 0, ties to even."""
+    errors = np.zeros(scales.size)
+    for k in range(scales.size):
+        scale, inverse, total = scales[k], 1.0 / scales[k], 0.0
+        for i in range(x.size):
+            q = min(max(np.rint(x[i] * inverse), qmin), qmax)
+            difference = q * scale - x[i]
+            total += difference * difference
+        errors[k] = total
+    return errors
+
+
+def _rows(data: Array, axis: int | None) -> NDArray[np.float32]:
+    """The data as [slices, elements]; one slice for the whole tensor."""
+    if axis is None:
+        return data.reshape(1, -1)
+    return np.ascontiguousarray(np.moveaxis(data, axis, 0)).reshape(data.shape[axis], -1)
+
+
+def _position(row: NDArray[np.float32], format: IntFormat, method: RangeMethod) -> int:
+    if method is RangeMethod.MSE:
+        return position_by_error(row, format)
+    return non_overflow_position(float(row.min(initial=0.0)), float(row.max(initial=0.0)), format)
+
+
+def _ranges(rows: NDArray[np.float32], rule: TensorRule, format: IntFormat) -> list[float]:
+    """max|x| to represent, per slice."""
+    tops = np.abs(rows).max(axis=1, initial=0.0).astype(np.float64)
+    if rule.method is RangeMethod.PERCENTILE:
+        return [float(np.percentile(np.abs(row), rule.percentile)) for row in rows]
+    if rule.method is not RangeMethod.MSE:
+        return [float(top) for top in tops]
+    best = []
+    for row, top in zip(rows, tops, strict=True):
+        scales = np.maximum(CLIP_FACTORS * top, np.finfo(np.float32).tiny) / format.qmax
+        errors = squared_errors(np.ascontiguousarray(row), scales, format.qmin, format.qmax)
+        best.append(float(CLIP_FACTORS[int(np.argmin(errors))] * top))
+    return best
