@@ -22,9 +22,12 @@ WARNING = "<!-- Made by `make docs`. Edit the source, not this page. -->"
 def codes_page() -> str:
     """Every diagnostic code with its long form."""
     sections = [
-        f"## {explanation.code}: {explanation.title}\n\n{explanation.text}\n" for explanation in explanations().values()
+        f"## {explanation.code}: {explanation.title}\n\n{explanation.text}\n"
+        for explanation in explanations().values()
     ]
-    intro = "Every error and notice carries one of these codes; `quantforge explain CODE` prints the same text.\n"
+    intro = (
+        "Every error and notice carries one of these codes; `quantforge explain CODE` prints the same text.\n"
+    )
     return "\n".join([WARNING, "", "# Diagnostic codes", "", intro, *sections])
 
 
@@ -41,7 +44,9 @@ def cli_page() -> str:
     """The help of every verb."""
     sections = []
     for name, command in verbs(command_line):
-        context = click.Context(command, info_name=f"quantforge {name}", terminal_width=100, max_content_width=100)
+        context = click.Context(
+            command, info_name=f"quantforge {name}", terminal_width=100, max_content_width=100
+        )
         sections.append(f"## {name}\n\n```\n{command.get_help(context)}\n```\n")
     return "\n".join([WARNING, "", "# The command line", "", *sections])
 

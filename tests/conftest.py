@@ -14,7 +14,9 @@ GoldenCheck = Callable[[str, str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden", action="store_true", help="rewrite golden files instead of comparing with them")
+    parser.addoption(
+        "--golden", action="store_true", help="rewrite golden files instead of comparing with them"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -25,11 +27,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> GoldenCheck:
-    """``golden(name, text)`` compares `text` with ``tests/golden/name``, or rewrites it under ``--golden``."""
+    """``golden(name, text)`` compares `text` with ``tests/golden/name``; ``--golden`` rewrites it."""
 
     def check(name: str, text: str) -> None:
         path = ROOT / "tests" / "golden" / name
-        assert len(text.encode()) < GOLDEN_LIMIT_BYTES, f"golden file {name} is over {GOLDEN_LIMIT_BYTES} bytes"
+        assert len(text.encode()) < GOLDEN_LIMIT_BYTES, (
+            f"golden file {name} is over {GOLDEN_LIMIT_BYTES} bytes"
+        )
         if request.config.getoption("--golden"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")

@@ -1,0 +1,36 @@
+"""quantforge: quantize neural networks for fixed-point accelerators and for ONNX Runtime.
+
+The names below are the whole public interface. They are loaded when first used: ``import quantforge`` imports
+no framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quantforge.diagnostics import Diagnostic, QuantforgeError, explain
+    from quantforge.quantization.recipe import Recipe
+
+__all__ = ["Diagnostic", "QuantforgeError", "Recipe", "explain"]
+
+# public name -> the module it lives in; a test checks that each is there
+_HOMES = {
+    "Diagnostic": "quantforge.diagnostics",
+    "QuantforgeError": "quantforge.diagnostics",
+    "Recipe": "quantforge.quantization.recipe",
+    "explain": "quantforge.diagnostics",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'quantforge' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,108 @@
+"""The shell of the command line: finds the verb, runs it, and turns expected failures into coded messages.
+
+Exit codes: 0 done, 1 the verb ran and its answer is no, 2 a coded error, 130 interrupted. A traceback means a
+bug in quantforge, never a mistake of the user's. A verb's module is imported only when the verb is used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Sequence
+
+import click
+
+from quantforge.cli.show import show_diagnostic
+from quantforge.diagnostics import Diagnostic, InputError, QuantforgeError
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+INTERRUPTED = Diagnostic(
+    "Q0003", "quantforge", "an interrupt", "to run to the end", "run it again; nothing half-written was left"
+)
+
+# verb -> (module, function, one line for `quantforge --help`)
+VERBS = {
+    "quantize": ("quantforge.cli.quantize", "quantize", "Quantize a model and report what it costs."),
+    "compare": ("quantforge.cli.compare", "compare", "Compare a quantized model with its float original."),
+    "doctor": ("quantforge.cli.doctor", "doctor", "Say what works on this machine."),
+    "explain": ("quantforge.cli.explain", "explain", "Explain a diagnostic code."),
+}
+
+
+class LazyVerbs(click.Group):
+    """A group whose verbs are imported when they are used, so that `--help` and `explain` start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb; None when there is no such verb."""
+        if cmd_name not in VERBS:
+            return None
+        module, function, _ = VERBS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; an unknown one is a coded error that names the nearest."""
+        if not args[0].startswith("-") and args[0] not in VERBS:
+            raise unknown_verb(args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, summary) for verb, (_, _, summary) in VERBS.items()])
+
+
+@click.group(
+    cls=LazyVerbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="quantforge", message="%(prog)s %(version)s")
+@click.pass_context
+def command_line(context: click.Context) -> None:
+    """Quantize neural networks, and see what it costs."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def unknown_verb(name: str) -> InputError:
+    """A verb that does not exist, and the nearest that does."""
+    near = difflib.get_close_matches(name, VERBS, n=1)
+    fix = f"quantforge {near[0]} --help" if near else "quantforge --help"
+    return InputError("Q0002", "quantforge", f"the verb {name!r}", f"one of {', '.join(VERBS)}", fix)
+
+
+def usage_diagnostic(error: click.ClickException) -> Diagnostic:
+    """A mistake in the command line as a coded message."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "quantforge"
+    expected = " ".join(context.get_usage().split()) if context is not None else "a readable command line"
+    return Diagnostic(
+        "Q0002", path, error.format_message(), expected.removeprefix("Usage: "), f"{path} --help"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: The words after `quantforge`; None takes them from the process.
+    """
+    given = None if arguments is None else list(arguments)
+    try:
+        answer = command_line.main(given, prog_name="quantforge", standalone_mode=False)
+    except QuantforgeError as error:
+        show_diagnostic(error.diagnostic)
+        return EXIT_ERROR
+    except click.ClickException as error:
+        show_diagnostic(usage_diagnostic(error))
+        return EXIT_ERROR
+    except (click.Abort, KeyboardInterrupt):
+        show_diagnostic(INTERRUPTED)
+        return EXIT_INTERRUPTED
+    return answer if isinstance(answer, int) else 0
