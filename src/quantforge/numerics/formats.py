@@ -28,9 +28,13 @@ class IntFormat:
 
     def __post_init__(self) -> None:
         if not 2 <= self.bits <= 32:
-            raise InputError("Q0301", "IntFormat", f"{self.bits} bits", "2 to 32 bits", "use float16 or float32")
+            raise InputError(
+                "Q0301", "IntFormat", f"{self.bits} bits", "2 to 32 bits", "use float16 or float32"
+            )
         if self.narrow and not self.signed:
-            raise InputError("Q0302", "IntFormat", "an unsigned narrow range", "narrow only with signed", "drop narrow")
+            raise InputError(
+                "Q0302", "IntFormat", "an unsigned narrow range", "narrow only with signed", "drop narrow"
+            )
 
     @property
     def qmin(self) -> int:
@@ -94,5 +98,7 @@ def parse_format(text: str) -> Format:
             return float_format
     match = re.fullmatch(r"(u?)int(\d+)(n?)", text)
     if match is None:
-        raise InputError("Q0303", "format", repr(text), "int2..int32, uint2..uint32, float16 or bfloat16", "int8")
+        raise InputError(
+            "Q0303", "format", repr(text), "int2..int32, uint2..uint32, float16 or bfloat16", "int8"
+        )
     return IntFormat(int(match[2]), signed=not match[1], narrow=bool(match[3]))
