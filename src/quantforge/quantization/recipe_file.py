@@ -59,7 +59,7 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
     table = _toml(text, where)
     base = named_recipe(str(table.pop("base", "dpu-cnn")))
     overrides = _overrides(table.pop("override", []), where)
-    recipe = _updated(base, table, where)
+    recipe = _updated(base, table, where, "")
     return recipe.with_overrides(overrides)
 
 
@@ -124,8 +124,8 @@ def _overrides(tables: Any, where: str) -> tuple[Override, ...]:
     return tuple(Override(**_fields(Override, table, where, "override")) for table in tables)
 
 
-def _updated(data: Any, table: Mapping[str, Any], where: str) -> Any:
-    return dataclasses.replace(data, **_fields(type(data), table, where, "", data))
+def _updated(data: Any, table: Mapping[str, Any], where: str, path: str) -> Any:
+    return dataclasses.replace(data, **_fields(type(data), table, where, path, data))
 
 
 def _fields(kind: type, table: Mapping[str, Any], where: str, path: str, current: Any = None) -> Table:
@@ -156,7 +156,7 @@ def _converted(hint: Any, value: Any, where: str, label: str, current: Any) -> A
             return _member(option, value, where, label)
         if dataclasses.is_dataclass(option) and isinstance(value, dict):
             assert isinstance(option, type)  # noqa: S101
-            return _updated(option() if current is None else current, value, where)
+            return _updated(option() if current is None else current, value, where, label)
         if option is float and type(value) in (int, float):
             return float(value)
         if type(value) is option:

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from quantforge.graph import Graph
+from quantforge.ops.interpreter import Interpreter
+from quantforge.passes.equalize_layers import channel_groups, equalize_layers
+
+from tests.networks import Net
+
+
+def output(graph: Graph) -> np.ndarray:
+    x = np.random.default_rng(1).normal(size=(2, 3, 6, 6)).astype(np.float32)
+    return np.array(Interpreter().session(graph, list(graph.outputs)).run({"x": x})[graph.outputs[0]])
+
+
+def unequal(net: Net, name: str, factors: list[float]) -> None:
+    value = net.graph.value(name)
+    scaled = value.const * np.asarray(factors, np.float32).reshape(-1, 1, 1, 1)
+    net.const(name, scaled)
+
+
+def chain() -> Graph:
+    net = Net()
+    first = net.add("relu", "r1", (net.conv("c1", "x", 4),))
+    second = net.add("relu", "r2", (net.depthwise("d", first),))
+    graph = net.done(net.conv("c2", second, 2))
+    unequal(net, "c1.w", [100, 1, 0.01, 3])
+    return graph
+
+
+def test_keeps_the_function_and_makes_the_ranges_of_both_sides_equal():
+    graph = chain()
+    result = equalize_layers(graph, sweeps=50)
+    head = np.abs(result.graph.value("c1.w").const).max(axis=(1, 2, 3))
+    tail = np.abs(result.graph.value("d.w").const).max(axis=(1, 2, 3))
+    np.testing.assert_allclose(head, tail, rtol=1e-2)
+    np.testing.assert_allclose(output(graph), output(result.graph), rtol=1e-3, atol=1e-4)
+    assert set(result.changed) == {"c1", "d", "c2"}
+
+
+def test_residual_adds_tie_their_branches_together():
+    net = Net()
+    first = net.add("relu", "r1", (net.conv("c1", "x", 4),))
+    branch = net.conv("c2", first, 4)
+    total = net.add("eltwise-add", "add", (branch, first))
+    graph = net.done(net.conv("c3", total, 2))
+    unequal(net, "c1.w", [100, 1, 0.01, 3])
+    groups, _ = channel_groups(graph)
+    assert {"c1", "c2"} == set(groups[0].heads)
+    assert {"c2", "c3"} == set(groups[0].tails)
+    result = equalize_layers(graph, sweeps=20)
+    np.testing.assert_allclose(output(graph), output(result.graph), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "relu6", "softmax"])
+def test_refuses_what_does_not_commute_with_a_scale_and_names_it(kind: str):
+    net = Net()
+    middle = net.add(kind, "act", (net.conv("c1", "x", 4),), **({"axis": 1} if kind == "softmax" else {}))
+    graph = net.done(net.conv("c2", middle, 2))
+    result = equalize_layers(graph)
+    assert result.changed == ()
+    assert any("act" in note.text and note.op == "c1" for note in result.notes)
+
+
+def test_refuses_shared_weights_and_graph_outputs():
+    net = Net()
+    first = net.conv("c1", "x", 4)
+    second = net.conv("c2", first, 4)
+    graph = net.done(second, first)
+    result = equalize_layers(graph)
+    assert result.changed == ()
+    assert any("graph output" in note.text for note in result.notes)
+
+
+def test_a_channel_of_zeros_stays_as_it_is():
+    net = Net()
+    graph = net.done(net.conv("c2", net.conv("c1", "x", 4), 2))
+    unequal(net, "c1.w", [0, 1, 1, 1])
+    result = equalize_layers(graph, sweeps=3)
+    assert np.isfinite(result.graph.value("c2.w").const).all()
+    np.testing.assert_allclose(output(graph), output(result.graph), rtol=1e-3, atol=1e-4)

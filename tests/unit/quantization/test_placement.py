@@ -1,0 +1,106 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from quantforge.graph import Graph
+from quantforge.quantization.placement import Places, override_for, place
+from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Override, Recipe
+from tests.networks import Net
+
+
+def groups(places: Places) -> set[frozenset[str]]:
+    return {frozenset(group.values) for group in places.groups}
+
+
+def residual() -> Graph:
+    net = Net()
+    first = net.add("relu", "r1", (net.conv("c1", "x", 4),))
+    total = net.add("relu", "r2", (net.add("eltwise-add", "a", (net.conv("c2", first, 4), first)),))
+    return net.done(net.conv("c3", total, 2))
+
+
+@pytest.mark.parametrize("recipe", [DPU_CNN, CPU_CNN], ids=lambda r: r.name)
+def test_a_fused_group_has_one_spec_behind_its_activation(recipe: Recipe):
+    places = place(residual(), recipe)
+    assert groups(places) == {frozenset({name}) for name in ("x", "r1.out", "c2.out", "r2.out", "c3.out")}
+    assert [(p.value, p.op) for p in places.weights] == [("c1.w", "c1"), ("c2.w", "c2"), ("c3.w", "c3")]
+    assert [p.value for p in places.biases] == ["c1.b", "c2.b", "c3.b"]
+    assert places.floats == ()
+
+
+def test_a_value_with_two_readers_is_not_fused_away():
+    net = Net()
+    y = net.conv("c", "x", 4)
+    graph = net.done(net.add("relu", "r", (y,)), net.conv("c2", y, 2))
+    assert frozenset({"c.out"}) in groups(place(graph, DPU_CNN))
+
+
+def test_moves_joins_and_pools_share_the_spec_of_their_input():
+    net = Net()
+    left = net.add("maxpool2d", "p", (net.conv("c1", "x", 4),))
+    both = net.add("concat", "cat", (left, net.conv("c2", "x", 4)), 8, axis=1)
+    graph = net.done(net.conv("c3", net.add("reshape", "re", (both,), shape=(0, 8, 6, 6)), 2))
+    places = place(graph, DPU_CNN)
+    assert frozenset({"c1.out", "p.out", "c2.out", "cat.out", "re.out"}) in groups(places)
+    shared = next(group for group in places.groups if "cat.out" in group.values)
+    assert set(shared.sources) == {"c1.out", "c2.out"}
+
+
+@pytest.mark.parametrize(("recipe", "aligned"), [(DPU_CNN, True), (CPU_CNN, False)], ids=["dpu", "cpu"])
+def test_average_pools_are_aligned_where_the_recipe_says_so(recipe: Recipe, aligned: bool):
+    net = Net()
+    y = net.conv("c", "x", 4)
+    graph = net.done(net.add("avgpool2d", "p", (y,)))
+    assert (frozenset({"c.out", "p.out"}) in groups(place(graph, recipe))) is aligned
+
+
+def test_data_moved_in_float_stays_float():
+    net = Net()
+    graph = net.done(net.add("exp", "e", (net.add("reshape", "re", (net.add("exp", "e0", ("x",)),), shape=(0, -1)),)))
+    places = place(graph, CPU_CNN)
+    assert places.groups == ()
+
+
+def test_every_op_left_in_float_says_why():
+    net = Net()
+    raw = net.conv("c", "x", 4)
+    boxes = net.add("eltwise-mul", "scale", (net.add("exp", "e", (raw,)), net.const("k", np.ones(1))))
+    opaque = net.add("opaque", "nms", (raw,), type="NonMaxSuppression")
+    graph = net.done(boxes, opaque, net.conv("kept", raw, 2))
+    floats = {f.op: f for f in place(graph, CPU_CNN.with_overrides((Override(op="ke*", keep_float=True),))).floats}
+    assert set(floats) == {"e", "scale", "nms", "kept"}
+    assert floats["e"].code == "Q0504" and "exp is not among the kinds" in floats["e"].reason
+    assert floats["scale"].code == "Q0502" and "behind e" in floats["scale"].reason
+    assert floats["nms"].code == "Q0501" and "NonMaxSuppression" in floats["nms"].reason
+    assert floats["kept"].code == "Q0503"
+
+
+def test_computed_weights_stay_float_but_a_matmul_of_two_activations_is_quantized():
+    net = Net()
+    attrs = dict(net.done(net.conv("c", "x", 4)).op("c").attrs)
+    dynamic = net.add("conv2d", "dyn", ("x", "c.out"), **attrs)
+    product = net.add("matmul", "mm", ("x", "x"))
+    graph = net.done(dynamic, product)
+    places = place(graph, CPU_CNN)
+    assert [(f.op, f.code) for f in places.floats] == [("dyn", "Q0506")]
+    assert frozenset({"mm.out"}) in groups(places)
+
+
+def test_constants_that_meet_activations_get_a_spec_of_their_own():
+    net = Net()
+    graph = net.done(net.add("eltwise-add", "a", (net.conv("c", "x", 4), net.const("k", np.ones((1, 4, 1, 1))))))
+    assert frozenset({"k"}) in groups(place(graph, CPU_CNN))
+
+
+def test_the_last_matching_override_wins():
+    overrides = (Override(op="a*", keep_float=True), Override(op="ab", percentile=9.0), Override(tensor="ab"))
+    assert override_for(overrides, op="ab") is overrides[1]
+    assert override_for(overrides, tensor="ab") is overrides[2]
+    assert override_for(overrides, op="zz") is None
+
+
+def test_kinds_outside_the_placement_stay_float():
+    recipe = replace(CPU_CNN, placement=replace(CPU_CNN.placement, kinds=("conv2d",)))
+    places = place(residual(), recipe)
+    assert [f.op for f in places.floats] == ["r1", "a", "r2"]
