@@ -1,7 +1,7 @@
 """The report of a quantization: what was chosen, what it costs, where the error comes from. Data only.
 
-`reporting` renders it as text, JSON and HTML; `diagnose` finds the culprits. Errors are signal-to-noise ratios
-in decibels,
+`reporting` renders it as text, JSON and HTML; `diagnose` finds the culprits. Errors are signal-to-noise
+ratios in decibels,
 
     SQNR = 10 log10(sum x^2 / sum (x - x')^2),        relative noise = 10^(-SQNR / 10),
 
@@ -47,7 +47,7 @@ class Cause(str, Enum):
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts between ascending `edges`: ``counts[i]`` values in ``[edges[i], edges[i + 1])``, at most 128 bins.
+    """Counts between ascending `edges`: ``counts[i]`` values in ``[edges[i], edges[i + 1])``; at most 128.
 
     >>> Histogram((0.0, 0.5, 1.0), (3, 1)).total
     4
@@ -162,7 +162,7 @@ class OutputReport:
 
 @dataclass(frozen=True)
 class Culprit:
-    """A tensor that makes much of the loss: its `share`, the likely `cause`, `why` in words, the cheapest remedy.
+    """A tensor that makes much of the loss: its `share`, likely `cause`, `why` in words, cheapest remedy.
 
     `remedy` is TOML that `recipe_file` reads, ready to be applied.
     """
