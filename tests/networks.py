@@ -6,7 +6,14 @@ import numpy as np
 
 from quantforge.graph import Array, Graph, Op, Value
 
-CONV = {"kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1), "pads": (1, 1, 1, 1), "layout": "NCHW", "weight_layout": "OIHW"}
+CONV = {
+    "kernel": (3, 3),
+    "stride": (1, 1),
+    "dilation": (1, 1),
+    "pads": (1, 1, 1, 1),
+    "layout": "NCHW",
+    "weight_layout": "OIHW",
+}
 
 
 class Net:
@@ -20,7 +27,9 @@ class Net:
         data = np.asarray(data, np.float32)
         return self.graph.set_value(Value(name, data.shape, "float32", data)).name
 
-    def add(self, kind: str, name: str, inputs: tuple[str, ...], channels: int | None = None, **attrs: object) -> str:
+    def add(
+        self, kind: str, name: str, inputs: tuple[str, ...], channels: int | None = None, **attrs: object
+    ) -> str:
         shape = self.graph.value(inputs[0]).shape
         assert shape is not None
         self.graph.set_value(Value(f"{name}.out", (shape[0], channels or shape[1], *shape[2:])))

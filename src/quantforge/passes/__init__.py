@@ -1,1 +1,1 @@
-
+"""Graph to graph: one rewrite a file, `pipeline` lists them in order."""

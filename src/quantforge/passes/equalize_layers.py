@@ -16,7 +16,7 @@ so residual adds and values with several readers are equalized too, and every re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,9 @@ class ChannelGroup:
     tails: tuple[str, ...]
 
 
-def equalize_layers(graph: Graph, sweeps: int = 1, tolerance: float = 1e-3, include_bias: bool = False) -> PassResult:
+def equalize_layers(
+    graph: Graph, sweeps: int = 1, tolerance: float = 1e-3, include_bias: bool = False
+) -> PassResult:
     """Equalize every channel group, `sweeps` times or until no scale moves by more than `tolerance`.
 
     Changed: the weighted ops whose constants were scaled.
@@ -56,7 +58,9 @@ def equalize_layers(graph: Graph, sweeps: int = 1, tolerance: float = 1e-3, incl
         for group in groups:
             scale = _balance(graph, group, include_bias)
             largest = max(largest, float(np.abs(np.log(scale)).max(initial=0.0)))
-            moved[group.heads[0]] = max(moved.get(group.heads[0], 0.0), float(np.abs(np.log2(scale)).max(initial=0.0)))
+            moved[group.heads[0]] = max(
+                moved.get(group.heads[0], 0.0), float(np.abs(np.log2(scale)).max(initial=0.0))
+            )
             _apply(graph, group, scale)
             changed.update(dict.fromkeys((*group.heads, *group.tails)))
         if largest <= tolerance:
@@ -124,7 +128,11 @@ def _tied(graph: Graph, op: Op) -> tuple[str, ...] | None:
         shapes = {graph.value(name).shape for name in (*op.inputs, *op.outputs)}
         consts = any(graph.value(name).is_const for name in op.inputs)
         return (*op.inputs, *op.outputs) if len(shapes) == 1 and None not in shapes and not consts else None
-    if op.kind == "reduction-mean" and op.attrs.get("axes") in ((2, 3), (-2, -1)) and op.attrs.get("keepdims", True):
+    if (
+        op.kind == "reduction-mean"
+        and op.attrs.get("axes") in ((2, 3), (-2, -1))
+        and op.attrs.get("keepdims", True)
+    ):
         return (op.inputs[0], op.outputs[0])
     if op.kind in ("flatten", "reshape", "reduction-mean", "squeeze"):
         before, after = graph.value(op.inputs[0]).shape, graph.value(op.outputs[0]).shape
@@ -152,23 +160,27 @@ def _scalable(graph: Graph, op: Op, axis: int | None) -> bool:
 
 
 def _balance(graph: Graph, group: ChannelGroup, include_bias: bool) -> Channels:
-    head = np.max([_ranges(graph, name, output_channel_axis, include_bias) for name in group.heads], axis=0)
-    tail = np.max([_ranges(graph, name, input_channel_axis, False) for name in group.tails], axis=0)
+    head: Channels = np.max(
+        [_ranges(graph, name, output_channel_axis, include_bias) for name in group.heads], axis=0
+    )
+    tail: Channels = np.max([_ranges(graph, name, input_channel_axis, False) for name in group.tails], axis=0)
     usable = (head > 0) & (tail > 0)
-    scale = np.ones_like(head)
+    scale: Channels = np.ones_like(head)
     scale[usable] = np.sqrt(tail[usable] / head[usable])
     return scale
 
 
-def _ranges(graph: Graph, name: str, axis_of: object, include_bias: bool) -> Channels:
+def _ranges(graph: Graph, name: str, axis_of: Callable[[Op], int | None], include_bias: bool) -> Channels:
     op = graph.op(name)
-    axis = axis_of(op)  # type: ignore[operator]
+    axis = axis_of(op)
     weights = graph.const(op, 1)
     assert weights is not None  # noqa: S101
     other = tuple(i for i in range(weights.ndim) if i != axis)
-    ranges = np.abs(weights).max(axis=other).astype(np.float64)
+    ranges: Channels = np.abs(weights).max(axis=other).astype(np.float64)
     bias = graph.const(op, 2)
-    return np.maximum(ranges, np.abs(bias)) if include_bias and bias is not None else ranges
+    if include_bias and bias is not None:
+        ranges = np.maximum(ranges, np.abs(bias))
+    return ranges
 
 
 def _apply(graph: Graph, group: ChannelGroup, scale: Channels) -> None:

@@ -54,7 +54,9 @@ def _refusal(graph: Graph, norm: Op) -> str | None:
         return f"its input {source} is used elsewhere too"
     if output_channel_axis(producer) is None:
         return f"its input comes from {producer.kind} {producer.name}, which has no weights"
-    if graph.const(producer, 1) is None or (len(producer.inputs) > 2 and producer.inputs[2] and graph.const(producer, 2) is None):
+    if graph.const(producer, 1) is None or (
+        len(producer.inputs) > 2 and producer.inputs[2] and graph.const(producer, 2) is None
+    ):
         return f"the weights of {producer.name} are not constants"
     return None
 
@@ -83,13 +85,17 @@ def _fold(graph: Graph, norm: Op) -> str:
     return conv.name
 
 
-def _constants(graph: Graph, conv: Op, weights: NDArray[np.generic], bias: NDArray[np.generic]) -> tuple[str, str]:
+def _constants(
+    graph: Graph, conv: Op, weights: NDArray[np.generic], bias: NDArray[np.generic]
+) -> tuple[str, str]:
     """Store new constants under the old names, or fresh ones where an old name is shared or absent."""
     old_bias = conv.inputs[2] if len(conv.inputs) > 2 else ""
     names = []
     for old, stem, data in ((conv.inputs[1], "weight", weights), (old_bias, "bias", bias)):
         own = old and len(graph.consumers(old)) == 1
-        name = old if own else graph.fresh_name(f"{old or conv.name}.{NAME}" if old else f"{conv.name}.{stem}")
+        name = (
+            old if own else graph.fresh_name(f"{old or conv.name}.{NAME}" if old else f"{conv.name}.{stem}")
+        )
         names.append(graph.set_value(Value(name, data.shape, str(data.dtype), data)).name)
     return names[0], names[1]
 

@@ -10,7 +10,8 @@ from quantforge.passes.equalize_layers import equalize_layers
 from quantforge.passes.fold_batch_norm import fold_batch_norms
 from quantforge.passes.remove_identity import remove_identities
 from quantforge.passes.replace_relu6 import replace_relu6
-from quantforge.passes.result import PassResult
+from quantforge.passes.result import Note, PassResult
+from quantforge.passes.separate_biases import separate_biases
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Preparation:
 def prepare(graph: Graph, options: Preparation) -> PassResult:
     """Run the chosen passes one after the other; the result collects what all of them changed and noted."""
     changed: dict[str, None] = {}
-    notes = []
+    notes: list[Note] = []
     for run in _chosen(options):
         result = run(graph)
         graph = result.graph
@@ -39,9 +40,12 @@ def prepare(graph: Graph, options: Preparation) -> PassResult:
 def _chosen(options: Preparation) -> Iterator[Callable[[Graph], PassResult]]:
     if options.remove_identity:
         yield remove_identities
+    yield separate_biases
     if options.fold_batch_norm:
         yield fold_batch_norms
     if options.replace_relu6:
         yield replace_relu6
     if options.equalize_sweeps:
-        yield lambda graph: equalize_layers(graph, options.equalize_sweeps, include_bias=options.equalize_bias)
+        yield lambda graph: equalize_layers(
+            graph, options.equalize_sweeps, include_bias=options.equalize_bias
+        )

@@ -119,7 +119,11 @@ def _twin_const(graph: Graph, value: Value) -> str:
 
 def _add_twin(graph: Graph, quantized: Graph, op: Op, suffix: str) -> None:
     inputs = tuple(
-        "" if not name else _twin_const(graph, quantized.value(name)) if quantized.value(name).is_const else name + suffix
+        ""
+        if not name
+        else _twin_const(graph, quantized.value(name))
+        if quantized.value(name).is_const
+        else name + suffix
         for name in op.inputs
     )
     _copy_op(graph, quantized, op, inputs, suffix)

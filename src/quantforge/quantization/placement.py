@@ -74,7 +74,9 @@ def place(graph: Graph, recipe: Recipe) -> Places:
     return Places(tuple(groups), weights, biases, tuple(floats.values()))
 
 
-def override_for(overrides: Iterable[Override], *, op: str | None = None, tensor: str | None = None) -> Override | None:
+def override_for(
+    overrides: Iterable[Override], *, op: str | None = None, tensor: str | None = None
+) -> Override | None:
     """The last override whose glob matches the op or tensor name."""
     found = None
     for override in overrides:
@@ -159,7 +161,9 @@ def _wanted_values(graph: Graph, quantized: list[Op], placement: Placement) -> s
         before = len(wanted)
         for op in moves:
             data = _data(graph, op)
-            if any(name in wanted for name in data) and not all(graph.value(name).is_const for name in op.inputs if name):
+            if any(name in wanted for name in data) and not all(
+                graph.value(name).is_const for name in op.inputs if name
+            ):
                 wanted.update(data)
         grown = len(wanted) > before
     return wanted

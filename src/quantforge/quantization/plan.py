@@ -32,7 +32,8 @@ class Plan:
         """The plan as JSON text, one line per tensor."""
         rows = (f"{json.dumps(name)}: {json.dumps(_row(spec))}" for name, spec in self.tensors.items())
         body = ",\n    ".join(rows)
-        return f'{{\n  "version": {VERSION},\n  "recipe": {json.dumps(self.recipe)},\n  "tensors": {{\n    {body}\n  }}\n}}\n'
+        head = f'"version": {VERSION},\n  "recipe": {json.dumps(self.recipe)}'
+        return f'{{\n  {head},\n  "tensors": {{\n    {body}\n  }}\n}}\n'
 
     @classmethod
     def from_json(cls, text: str, where: str = "plan") -> Plan:
@@ -44,7 +45,9 @@ class Plan:
         try:
             data = json.loads(text)
             if data["version"] != VERSION:
-                raise InputError("Q0314", where, f"version {data['version']}", f"version {VERSION}", "export it again")
+                raise InputError(
+                    "Q0314", where, f"version {data['version']}", f"version {VERSION}", "export it again"
+                )
             return cls(data["recipe"], {name: _spec(row) for name, row in data["tensors"].items()})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError("Q0314", where, f"{error!r}", "the JSON of a plan", "export it again") from error
@@ -63,7 +66,9 @@ def apply_plan(graph: Graph, plan: Plan) -> Graph:
     """
     missing = [name for name in plan.tensors if not graph.has_value(name)]
     if missing:
-        raise InputError("Q0315", missing[0], "no such value in the graph", "a plan of the same model", "make it anew")
+        raise InputError(
+            "Q0315", missing[0], "no such value in the graph", "a plan of the same model", "make it anew"
+        )
     graph = graph.copy()
     for value in graph.values:
         spec = plan.tensors.get(value.name)

@@ -91,14 +91,36 @@ class Placement:
 
 
 _CONVOLUTIONS = tuple(
-    f"{prefix}conv{rank}d" for rank in (1, 2, 3) for prefix in ("", "depthwise-", "transposed-", "transposed-depthwise-")
+    f"{prefix}conv{rank}d"
+    for rank in (1, 2, 3)
+    for prefix in ("", "depthwise-", "transposed-", "transposed-depthwise-")
 )
 _POOLS = ("avgpool1d", "avgpool2d", "avgpool3d", "maxpool1d", "maxpool2d", "maxpool3d", "reduction-mean")
 _WEIGHTED = (*_CONVOLUTIONS, "inner-product", "matmul")
-_ACTIVATIONS = ("relu", "relu6", "clip", "leaky-relu", "prelu", "sigmoid", "hard-sigmoid", "hard-swish", "swish")
+_ACTIVATIONS = (
+    "relu",
+    "relu6",
+    "clip",
+    "leaky-relu",
+    "prelu",
+    "sigmoid",
+    "hard-sigmoid",
+    "hard-swish",
+    "swish",
+)
 
 CPU_PLACEMENT = Placement(
-    kinds=(*_WEIGHTED, *_POOLS, *_ACTIVATIONS, "eltwise-add", "eltwise-mul", "concat", "pad", "resize", "softmax"),
+    kinds=(
+        *_WEIGHTED,
+        *_POOLS,
+        *_ACTIVATIONS,
+        "eltwise-add",
+        "eltwise-mul",
+        "concat",
+        "pad",
+        "resize",
+        "softmax",
+    ),
     fused=("relu", "relu6", "clip"),
 )
 DPU_PLACEMENT = Placement(
@@ -126,7 +148,9 @@ class Override:
     def __post_init__(self) -> None:
         if (self.tensor is None) == (self.op is None):
             found = f"tensor={self.tensor!r}, op={self.op!r}"
-            raise InputError("Q0310", "override", found, "exactly one of tensor and op", "remove one of the two")
+            raise InputError(
+                "Q0310", "override", found, "exactly one of tensor and op", "remove one of the two"
+            )
 
 
 @dataclass(frozen=True)
@@ -177,5 +201,7 @@ def named_recipe(name: str) -> Recipe:
     found = RECIPES.get(ALIASES.get(name, name))
     if found is None:
         known = ", ".join([*RECIPES, *ALIASES])
-        raise InputError("Q0311", "recipe", repr(name), f"one of {known}, or a .toml file", "recipe='dpu-cnn'")
+        raise InputError(
+            "Q0311", "recipe", repr(name), f"one of {known}, or a .toml file", "recipe='dpu-cnn'"
+        )
     return found

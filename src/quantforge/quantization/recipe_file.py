@@ -1,12 +1,12 @@
 """Recipes as TOML text: every field of `Recipe` by its name, on top of a `base` recipe.
 
-    base = "dpu-cnn"
-    [activations]
-    method = "percentile"
-    percentile = 99.99
-    [[override]]
-    op = "/head/*"
-    keep_float = true
+base = "dpu-cnn"
+[activations]
+method = "percentile"
+percentile = 99.99
+[[override]]
+op = "/head/*"
+keep_float = true
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def load_recipe(source: str | Path | Recipe) -> Recipe:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError("Q0312", str(path), str(error), "a readable recipe file", "check the path") from error
+        raise InputError(
+            "Q0312", str(path), str(error), "a readable recipe file", "check the path"
+        ) from error
     return parse_recipe(text, str(path))
 
 
@@ -59,7 +61,7 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
     table = _toml(text, where)
     base = named_recipe(str(table.pop("base", "dpu-cnn")))
     overrides = _overrides(table.pop("override", []), where)
-    recipe = _updated(base, table, where, "")
+    recipe: Recipe = _updated(base, table, where, "")
     return recipe.with_overrides(overrides)
 
 
@@ -120,7 +122,9 @@ def _toml(text: str, where: str) -> Table:
 
 def _overrides(tables: Any, where: str) -> tuple[Override, ...]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise InputError("Q0313", where, "override", "[[override]] tables", 'write [[override]] and op = "name"')
+        raise InputError(
+            "Q0313", where, "override", "[[override]] tables", 'write [[override]] and op = "name"'
+        )
     return tuple(Override(**_fields(Override, table, where, "override")) for table in tables)
 
 

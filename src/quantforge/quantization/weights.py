@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantforge.graph import Array, QuantSpec
-from quantforge.numerics.affine import affine_parameters
 from quantforge.numerics.formats import IntFormat
-from quantforge.numerics.positions import non_overflow_position, scale_of_position
+from quantforge.numerics.positions import affine_parameters, non_overflow_position, scale_of_position
 from quantforge.quantization.recipe import RangeMethod, ScaleKind, TensorRule
 
-POSITION_WINDOW = range(0, 5)  # candidates tried above the non-overflow position, as the original's `diffs`
+POSITION_WINDOW = range(5)  # candidates tried above the non-overflow position, as the original's `diffs`
 CLIP_FACTORS = np.linspace(0.4, 1.0, 31)  # candidates of the mean-square-error range, as a share of max|x|
 Errors = NDArray[np.float64]
 
@@ -46,7 +45,9 @@ def position_by_error(data: Array, format: IntFormat, window: range = POSITION_W
     """
     start = non_overflow_position(float(data.min(initial=0.0)), float(data.max(initial=0.0)), format)
     scales = np.array([scale_of_position(start + step) for step in window])
-    errors = squared_errors(np.ascontiguousarray(data, np.float32).reshape(-1), scales, format.qmin, format.qmax)
+    errors = squared_errors(
+        np.ascontiguousarray(data, np.float32).reshape(-1), scales, format.qmin, format.qmax
+    )
     return start + window[int(np.argmin(errors))]
 
 
@@ -56,7 +57,9 @@ def squared_errors_reference(x: NDArray[np.float32], scales: Errors, qmin: int, 
     return np.array([np.sum((np.clip(np.rint(wide / s), qmin, qmax) * s - wide) ** 2) for s in scales])
 
 
-@numba.njit("float64[:](float32[::1], float64[::1], int64, int64)", cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(
+    "float64[:](float32[::1], float64[::1], int64, int64)", cache=True, nogil=True, error_model="numpy"
+)
 def squared_errors(x: NDArray[np.float32], scales: Errors, qmin: int, qmax: int) -> Errors:
     """Sum of squared quantization errors of `x` for each scale, zero point 0, ties to even."""
     errors = np.zeros(scales.size)

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
+from quantforge.ops.interpreter import Interpreter
 
 from quantforge.graph import Graph
-from quantforge.ops.interpreter import Interpreter
 from quantforge.passes.equalize_layers import channel_groups, equalize_layers
-
 from tests.networks import Net
 
 

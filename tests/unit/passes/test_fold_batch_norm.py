@@ -1,9 +1,8 @@
 import numpy as np
+from quantforge.ops.interpreter import Interpreter
 
 from quantforge.graph import Graph
-from quantforge.ops.interpreter import Interpreter
 from quantforge.passes.fold_batch_norm import fold_batch_norms
-
 from tests.networks import Net
 
 
@@ -52,7 +51,10 @@ def test_a_shared_input_becomes_a_depthwise_convolution_and_says_why():
 def test_shared_weights_are_not_changed_for_the_other_reader():
     net = Net()
     first = net.conv("c", "x", 3)
-    graph = net.done(net.batchnorm("bn", first), net.add("conv2d", "other", ("x", "c.w", "c.b"), **dict(net.graph.op("c").attrs)))
+    graph = net.done(
+        net.batchnorm("bn", first),
+        net.add("conv2d", "other", ("x", "c.w", "c.b"), **dict(net.graph.op("c").attrs)),
+    )
     result = fold_batch_norms(graph)
     assert result.graph.op("other").inputs[1:] == ("c.w", "c.b")
     for before, after in zip(outputs(graph), outputs(result.graph), strict=True):

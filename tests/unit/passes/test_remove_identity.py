@@ -1,5 +1,4 @@
 from quantforge.passes.remove_identity import remove_identities
-
 from tests.networks import Net
 
 

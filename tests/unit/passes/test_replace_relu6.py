@@ -1,5 +1,4 @@
 from quantforge.passes.replace_relu6 import replace_relu6
-
 from tests.networks import Net
 
 

@@ -57,7 +57,9 @@ def test_average_pools_are_aligned_where_the_recipe_says_so(recipe: Recipe, alig
 
 def test_data_moved_in_float_stays_float():
     net = Net()
-    graph = net.done(net.add("exp", "e", (net.add("reshape", "re", (net.add("exp", "e0", ("x",)),), shape=(0, -1)),)))
+    graph = net.done(
+        net.add("exp", "e", (net.add("reshape", "re", (net.add("exp", "e0", ("x",)),), shape=(0, -1)),))
+    )
     places = place(graph, CPU_CNN)
     assert places.groups == ()
 
@@ -68,7 +70,9 @@ def test_every_op_left_in_float_says_why():
     boxes = net.add("eltwise-mul", "scale", (net.add("exp", "e", (raw,)), net.const("k", np.ones(1))))
     opaque = net.add("opaque", "nms", (raw,), type="NonMaxSuppression")
     graph = net.done(boxes, opaque, net.conv("kept", raw, 2))
-    floats = {f.op: f for f in place(graph, CPU_CNN.with_overrides((Override(op="ke*", keep_float=True),))).floats}
+    floats = {
+        f.op: f for f in place(graph, CPU_CNN.with_overrides((Override(op="ke*", keep_float=True),))).floats
+    }
     assert set(floats) == {"e", "scale", "nms", "kept"}
     assert floats["e"].code == "Q0504" and "exp is not among the kinds" in floats["e"].reason
     assert floats["scale"].code == "Q0502" and "behind e" in floats["scale"].reason
@@ -89,7 +93,9 @@ def test_computed_weights_stay_float_but_a_matmul_of_two_activations_is_quantize
 
 def test_constants_that_meet_activations_get_a_spec_of_their_own():
     net = Net()
-    graph = net.done(net.add("eltwise-add", "a", (net.conv("c", "x", 4), net.const("k", np.ones((1, 4, 1, 1))))))
+    graph = net.done(
+        net.add("eltwise-add", "a", (net.conv("c", "x", 4), net.const("k", np.ones((1, 4, 1, 1)))))
+    )
     assert frozenset({"k"}) in groups(place(graph, CPU_CNN))
 
 

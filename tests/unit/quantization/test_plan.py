@@ -28,11 +28,20 @@ def test_applies_to_a_graph_and_is_found_there_again():
 
 
 def test_a_foreign_plan_is_refused():
-    with pytest.raises(InputError, match="Q0315 .*no such value"):
+    with pytest.raises(InputError, match=r"Q0315 .*no such value"):
         apply_plan(Graph("g"), Plan("mine", SPECS))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 9, "recipe": "a", "tensors": {}}', '{"version": 1, "recipe": "a", "tensors": {"x": {"format": "int99"}}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 9, "recipe": "a", "tensors": {}}',
+        '{"version": 1, "recipe": "a", "tensors": {"x": {"format": "int99"}}}',
+    ],
+)
 def test_a_broken_plan_is_refused_with_a_code(text: str):
     with pytest.raises(InputError, match="Q03"):
         Plan.from_json(text)

@@ -14,7 +14,10 @@ def test_every_built_in_recipe_reads_back_equal(recipe: Recipe):
 
 
 def test_overrides_and_equalization_read_back_equal():
-    overrides = (Override(op="a", keep_float=True), Override(tensor="b*", format=IntFormat(16), percentile=99.0))
+    overrides = (
+        Override(op="a", keep_float=True),
+        Override(tensor="b*", format=IntFormat(16), percentile=99.0),
+    )
     recipe = replace(CPU_CNN.with_overrides(overrides), equalize=Equalization(sweeps=3))
     assert parse_recipe(recipe_text(recipe)) == recipe
 
@@ -44,7 +47,9 @@ def test_a_wrong_recipe_names_the_key_and_the_nearest(text: str, found: str):
 
 
 def test_overrides_of_a_report_accept_nothing_else():
-    assert parse_overrides('[[override]]\nop = "x"\nkeep_float = true') == (Override(op="x", keep_float=True),)
+    assert parse_overrides('[[override]]\nop = "x"\nkeep_float = true') == (
+        Override(op="x", keep_float=True),
+    )
     with pytest.raises(InputError, match="only \\[\\[override\\]\\]"):
         parse_overrides('name = "x"')
 

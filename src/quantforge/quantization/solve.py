@@ -1,0 +1,101 @@
+"""From statistics to specs: put a `QuantSpec` on every value the placement chose.
+
+Activations come from the sketches of their group, weights and other constants from their data, and biases last,
+because their scale or shift depends on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from quantforge.diagnostics import UnsupportedError
+from quantforge.graph import Graph, Op, QuantSpec
+from quantforge.numerics.formats import FloatFormat, Format, IntFormat
+from quantforge.ops.channels import output_channel_axis
+from quantforge.quantization.biases import bias_spec
+from quantforge.quantization.placement import Places, SpecGroup, override_for
+from quantforge.quantization.recipe import Recipe, TensorRule
+from quantforge.quantization.weights import constant_spec
+
+ActivationSpec = Callable[[SpecGroup, TensorRule], QuantSpec]
+
+
+def solve(graph: Graph, places: Places, recipe: Recipe, activation_spec: ActivationSpec) -> Graph:
+    """A copy of `graph` with specs. `activation_spec` gives the spec of a group under a rule.
+
+    Raises:
+        UnsupportedError: Q0510 when a rule asks for a format that this kind of tensor cannot have yet.
+    """
+    graph = graph.copy()
+    for group in places.groups:
+        rule = tensor_rule(recipe.activations, recipe, group.values)
+        data = graph.value(group.values[0]).const
+        if data is not None and len(group.values) == 1:
+            spec = constant_spec(data, rule, integer_format(rule.format, group.values[0]), None)
+        else:
+            spec = activation_spec(group, rule)
+        for name in group.values:
+            graph.set_value(replace(graph.value(name), quant=spec))
+    for place in places.weights:
+        _set(graph, place.value, weight_spec(graph, graph.op(place.op), recipe))
+    for place in places.biases:
+        _solve_bias(graph, graph.op(place.op), recipe)
+    return graph
+
+
+def tensor_rule(
+    rule: TensorRule, recipe: Recipe, names: tuple[str, ...], op: str | None = None
+) -> TensorRule:
+    """`rule` with the override that matches one of the value names (or the op) laid over it."""
+    for name in names:
+        override = override_for(recipe.overrides, tensor=name, op=op)
+        if override is not None:
+            fields = ("format", "method", "percentile", "per_channel")
+            found = {key: getattr(override, key) for key in fields if getattr(override, key) is not None}
+            return replace(rule, **found)
+    return rule
+
+
+def weight_spec(graph: Graph, op: Op, recipe: Recipe) -> QuantSpec:
+    """The spec of the weights (input 1) of `op`."""
+    name = op.inputs[1]
+    data = graph.const(op, 1)
+    if data is None:
+        raise UnsupportedError(
+            "Q0510", op.name, f"computed weights {name}", "constant weights", "keep it in float"
+        )
+    rule = tensor_rule(recipe.weights, recipe, (name,), op.name)
+    axis = output_channel_axis(op) if rule.per_channel else None
+    return constant_spec(data, rule, integer_format(rule.format, name), axis)
+
+
+def integer_format(format: Format, where: str) -> IntFormat:
+    """`format` when it is an integer format.
+
+    Raises:
+        UnsupportedError: Q0510 for float formats, which need no scale and are not built yet.
+    """
+    if isinstance(format, FloatFormat):
+        raise UnsupportedError("Q0510", where, str(format), "an integer format", 'format = "int16"')
+    return format
+
+
+def _solve_bias(graph: Graph, op: Op, recipe: Recipe) -> None:
+    x, w = graph.value(op.inputs[0]).quant, graph.value(op.inputs[1]).quant
+    bias = graph.const(op, 2)
+    if x is not None and w is not None and bias is not None:
+        _set(graph, op.inputs[2], bias_spec(bias, recipe.bias, x, w, _output_spec(graph, op)))
+
+
+def _output_spec(graph: Graph, op: Op) -> QuantSpec | None:
+    """The spec behind `op`, which sits behind the activation where one is fused."""
+    value = graph.value(op.outputs[0])
+    followers = graph.consumers(value.name)
+    if value.quant is None and len(followers) == 1:
+        return graph.value(followers[0].outputs[0]).quant
+    return value.quant
+
+
+def _set(graph: Graph, name: str, spec: QuantSpec) -> None:
+    graph.set_value(replace(graph.value(name), quant=spec))
