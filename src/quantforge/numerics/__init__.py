@@ -4,13 +4,11 @@ Pure functions over NumPy arrays; nothing here knows of graphs.
 """
 
 from quantforge.numerics.affine import dequantize, fake_quantize, quantize
-from quantforge.numerics.formats import BFLOAT16, FLOAT16, FloatFormat, Format, IntFormat, parse_format
+from quantforge.numerics.formats import FloatFormat, Format, IntFormat, parse_format
 from quantforge.numerics.positions import affine_parameters, non_overflow_position
 from quantforge.numerics.rounding import Rounding, round_array, shift_right
 
 __all__ = [
-    "BFLOAT16",
-    "FLOAT16",
     "FloatFormat",
     "Format",
     "IntFormat",
