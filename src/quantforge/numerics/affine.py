@@ -167,7 +167,7 @@ def _steps(
         count = int(np.isnan(ratio).sum())
         found = f"NaN in {count} of {ratio.size} values"
         raise InputError("Q0305", where, found, "numbers", "look for the operator that made it")
-    return round_moderate(ratio, rounding), zero
+    return round_moderate(ratio, rounding, out=ratio), zero
 
 
 def _positive_scale(scale: ArrayLike, dtype: np.dtype[Any], where: str) -> FloatArray:

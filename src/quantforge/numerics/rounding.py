@@ -51,9 +51,9 @@ def round_array(x: FloatArray, mode: Rounding) -> FloatArray:
     return rounded
 
 
-def round_moderate(x: FloatArray, mode: Rounding) -> FloatArray:
-    """As `round_array`, for arrays whose double is known not to overflow (clamped ones): no check for it."""
-    out = np.empty_like(x)
+def round_moderate(x: FloatArray, mode: Rounding, out: FloatArray | None = None) -> FloatArray:
+    """As `round_array`, for arrays whose double is known not to overflow; `out` may be `x` itself."""
+    out = np.empty_like(x) if out is None else out
     if mode is Rounding.HALF_EVEN:
         return np.rint(x, out=out)
     if mode is Rounding.FLOOR:
@@ -64,12 +64,13 @@ def round_moderate(x: FloatArray, mode: Rounding) -> FloatArray:
         return np.trunc(x, out=out)
     if mode is Rounding.HALF_UP:
         return _half_up(x, out)
-    if mode is Rounding.HALF_AWAY:
-        return np.copysign(_half_up(np.abs(x, out=out), out), x, out=out)
-    if mode is Rounding.HALF_DOWN:
-        return np.copysign(_half_below(np.abs(x, out=out), out), x, out=out)
-    # DPU_MIXED: only negative ties differ from half-even
-    return np.where(x < 0, _half_up(x, out), np.rint(x))
+    if mode is Rounding.DPU_MIXED:
+        negative = np.asarray(np.minimum(x, 0))
+        positive = np.maximum(x, 0, out=out)
+        return np.add(np.rint(positive, out=out), _half_up(negative, negative), out=out)
+    magnitude = np.asarray(np.abs(x))
+    settle = _half_up if mode is Rounding.HALF_AWAY else _half_below
+    return np.copysign(settle(magnitude, magnitude), x, out=out)
 
 
 def _half_up(x: FloatArray, out: FloatArray) -> FloatArray:
@@ -99,16 +100,18 @@ def shift_right(accumulator: ArrayLike, shift: ArrayLike, mode: Rounding = Round
     >>> shift_right([3, -3], -2).tolist()
     [12, -12]
     """
-    acc, by = np.broadcast_arrays(np.asarray(accumulator, np.int64), np.asarray(shift, np.int64))
-    if by.size == 0 or by.max() == 0 == by.min():
-        return acc.copy()
-    acc = _shift_left_saturating(acc, np.clip(-by, 0, 63)) if by.min() < 0 else acc
+    acc, by = np.asarray(accumulator, np.int64), np.asarray(shift, np.int64)
+    if by.min(initial=0) < 0:
+        acc = _shift_left_saturating(acc, -np.clip(by, -63, 0))
     right = np.clip(by, 0, 125)  # beyond 125 bits every quotient rounds alike
-    if right.max() > 62:
+    if right.max(initial=0) > 62:
         acc, right = _fold_into_62_bits(acc, right)
-    quotient: Int64Array = np.right_shift(acc, right)
+    quotient: Int64Array = np.asarray(np.right_shift(acc, right))
+    if mode is Rounding.HALF_UP:  # the highest bit that fell out decides; the integer datapath's own rule
+        up = np.right_shift(acc, np.maximum(right - 1, 0)) & (right > 0).astype(np.int64)
+        return np.add(quotient, up, out=quotient)
     unit = np.left_shift(np.int64(1), right)
-    return np.add(quotient, _goes_up(quotient, acc - (quotient << right), unit, mode))
+    return np.add(quotient, _goes_up(quotient, acc & (unit - 1), unit, mode), out=quotient)
 
 
 def round_ratio(
@@ -162,5 +165,5 @@ def _shift_left_saturating(acc: Int64Array, left: Int64Array) -> Int64Array:
 def _fold_into_62_bits(acc: Int64Array, right: Int64Array) -> tuple[Int64Array, Int64Array]:
     """Drop the bits beyond a shift of 62 into a sticky lowest bit, which keeps every rounding decision."""
     excess = np.clip(right - 62, 0, 63)
-    dropped = acc & (np.left_shift(np.int64(1), excess) - 1)
-    return (acc >> excess) | (dropped != 0), right - excess
+    kept = np.right_shift(acc, excess)
+    return kept | (np.left_shift(kept, excess) != acc), right - excess

@@ -83,6 +83,8 @@ def test_a_left_shift_saturates() -> None:
     top, bottom = 2**63 - 1, -(2**63)
     assert shift_right([1, -1, 2, -2, 0], -63).tolist() == [top, bottom, top, bottom, 0]
     assert shift_right([1, -1, 0], -1000).tolist() == [top, bottom, 0]
+    assert shift_right(5, np.iinfo(np.int64).min) == top
+    assert shift_right(-5, np.iinfo(np.int64).max) == 0
 
 
 def test_denominators_are_positive() -> None:
