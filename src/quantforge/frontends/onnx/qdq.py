@@ -1,0 +1,166 @@
+"""QuantizeLinear and DequantizeLinear for values that carry a `QuantSpec`.
+
+Names follow ONNX Runtime's quantizer: tensor t has nodes t_QuantizeLinear and t_DequantizeLinear and parameters
+t_scale and t_zero_point; a graph output y keeps its name, and its producer then makes y_QuantizeLinear_Input;
+a weight w is stored as w_quantized; an int32 bias b as b_quantized, and its DequantizeLinear makes b.
+
+QuantizeLinear is y = saturate(round(x / scale) + zero_point) with ties to even, in the type of the zero point.
+Integers narrower than the type, and narrow ranges, saturate by a Clip to the real values of their ends first,
+which is exact because those ends lie on the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import helper
+
+from quantforge.diagnostics import InternalError, UnsupportedError
+from quantforge.graph import Array, QuantSpec, Value
+from quantforge.graph.quantize import quantize_value
+from quantforge.numerics.formats import IntFormat
+from quantforge.numerics.rounding import Rounding
+
+WIDE_OPSET = 21  # 16-bit integers in QuantizeLinear and DequantizeLinear
+MADE_BY = "quantize"
+
+
+@dataclass(frozen=True)
+class QdqNames:
+    """The tensor names around one quantized value: what its producer makes, and what its consumers read."""
+
+    made: str
+    read: str
+
+
+def least_opset(value: Value) -> int:
+    """The oldest opset whose Q/DQ can store `value`."""
+    return WIDE_OPSET if value.quant is not None and _storage(value, value.quant).itemsize == 2 else 13
+
+
+def check_expressible(value: Value) -> None:
+    """Refuse specs that QuantizeLinear cannot compute.
+
+    Raises:
+        UnsupportedError: Q0602 for the format, Q0603 for the tensor's type, Q0604 for the rounding.
+    """
+    spec = value.quant
+    if spec is None:
+        return
+    _storage(value, spec)
+    where = f"tensor {value.name!r}"
+    if value.dtype != "float32":
+        raise UnsupportedError(
+            "Q0603", where, f"quantization of a {value.dtype} tensor", "float32", "convert the model to float32 first"
+        )
+    if not value.is_const and spec.rounding is not Rounding.HALF_EVEN:
+        raise UnsupportedError(
+            "Q0604",
+            where,
+            f"activation rounding {spec.rounding}",
+            "half-even, the only rounding of QuantizeLinear",
+            "use a recipe with rounding half-even for ONNX, or run on the reference interpreter",
+        )
+
+
+def _storage(value: Value, spec: QuantSpec) -> np.dtype[Any]:
+    """The integer type that stores `value`."""
+    form = spec.format
+    if isinstance(form, IntFormat):
+        widest = 32 if value.is_const and form.signed else 16
+        if form.bits <= widest and (form.bits <= 16 or all(z == 0 for z in spec.zero_point)):
+            return form.storage
+    raise UnsupportedError(
+        "Q0602",
+        f"tensor {value.name!r}",
+        f"format {form} with zero points {spec.zero_point[:3]}",
+        "integers of 2 to 16 bits (constants: also int32 with zero point 0)",
+        "choose such a format, or another exporter",
+    )
+
+
+def activation_names(name: str, is_input: bool, is_output: bool) -> QdqNames:
+    """Tensor names around a quantized activation."""
+    if is_output and not is_input:
+        return QdqNames(f"{name}_QuantizeLinear_Input", name)
+    return QdqNames(name, f"{name}_DequantizeLinear_Output")
+
+
+def activation_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array], str]) -> list[Any]:
+    """[Clip,] QuantizeLinear and DequantizeLinear for an activation."""
+    spec, name = _spec(value), value.name
+    scale = constant(f"{name}_scale", _scale(spec))
+    zero = constant(f"{name}_zero_point", _zero_point(value, spec))
+    axis = {} if spec.axis is None else {"axis": spec.axis}
+    source, nodes = names.made, []
+    bounds = _bounds(value, spec)
+    if bounds is not None:
+        low, high = (constant(f"{name}_{end}", bound) for end, bound in zip(("min", "max"), bounds, strict=True))
+        source = f"{name}_Clip_Output"
+        nodes.append(helper.make_node("Clip", [names.made, low, high], [source], f"{name}_Clip"))
+    stored = f"{name}_QuantizeLinear_Output"
+    nodes += [
+        helper.make_node("QuantizeLinear", [source, scale, zero], [stored], f"{name}_QuantizeLinear", **axis),
+        helper.make_node("DequantizeLinear", [stored, scale, zero], [names.read], f"{name}_DequantizeLinear", **axis),
+    ]
+    return nodes
+
+
+def constant_names(value: Value) -> QdqNames:
+    """Tensor names around a quantized constant: its integers, and the real values that consumers read."""
+    return QdqNames(f"{value.name}_quantized", value.name if _is_bias(value) else f"{value.name}_DequantizeLinear_Output")
+
+
+def constant_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array], str]) -> list[Any]:
+    """DequantizeLinear for a constant, whose integers are computed here."""
+    spec = _spec(value)
+    stem = f"{value.name}_quantized" if _is_bias(value) else value.name
+    stored = np.asarray(quantize_value(value.const if value.const is not None else (), spec, f"tensor {value.name!r}"))
+    inputs = [
+        constant(names.made, stored.astype(_storage(value, spec), copy=False)),
+        constant(f"{stem}_scale", _scale(spec)),
+        constant(f"{stem}_zero_point", _zero_point(value, spec)),
+    ]
+    axis = {} if spec.axis is None else {"axis": spec.axis}
+    return [helper.make_node("DequantizeLinear", inputs, [names.read], f"{value.name}_DequantizeLinear", **axis)]
+
+
+def _is_bias(value: Value) -> bool:
+    spec = _spec(value)
+    return isinstance(spec.format, IntFormat) and spec.format.bits > 16
+
+
+def _spec(value: Value) -> QuantSpec:
+    if value.quant is None:
+        raise InternalError("Q0606", value.name, "a value without a spec", "a quantized value", "report this bug")
+    return value.quant
+
+
+def _scale(spec: QuantSpec) -> Array:
+    return np.asarray(spec.scale[0] if spec.axis is None else spec.scale, np.float32)
+
+
+def _zero_point(value: Value, spec: QuantSpec) -> Array:
+    return np.asarray(spec.zero_point[0] if spec.axis is None else spec.zero_point, _storage(value, spec))
+
+
+def _bounds(value: Value, spec: QuantSpec) -> tuple[Array, Array] | None:
+    """Real values of the ends of the range, where the stored type reaches further; None where it does not."""
+    form = spec.format
+    limits = np.iinfo(_storage(value, spec))
+    if not isinstance(form, IntFormat) or (form.qmin, form.qmax) == (limits.min, limits.max):
+        return None
+    if spec.axis is not None:
+        raise UnsupportedError(
+            "Q0602",
+            f"tensor {value.name!r}",
+            f"{form} activations per axis",
+            "8 or 16 bits, or one scale for the tensor",
+            "use int8 or a per-tensor scale",
+        )
+    scale = np.float32(spec.scale[0])
+    low, high = (np.asarray(np.float32(q - spec.zero_point[0]) * scale, np.float32) for q in (form.qmin, form.qmax))
+    return low, high
