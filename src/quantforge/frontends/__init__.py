@@ -1,1 +1,1 @@
-
+"""The front doors: each translates one framework to the graph and back. The only places that import one."""

@@ -170,7 +170,9 @@ def _name_values(builder: _Builder) -> None:
             builder.made[value.name], builder.read[value.name] = names.made, names.read
         for name in (builder.made[value.name], builder.read[value.name]):
             if name != value.name and name in builder.taken:
-                raise InternalError("Q0607", value.name, f"a tensor called {name!r}", "free names", "rename that tensor")
+                raise InternalError(
+                    "Q0607", value.name, f"a tensor called {name!r}", "free names", "rename that tensor"
+                )
             builder.taken.add(name)
 
 

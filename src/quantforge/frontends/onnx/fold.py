@@ -144,12 +144,21 @@ def _as_partial(op_type: str, name: str, body: Body, known: Mapping[str, Array])
     if name in known:
         return known[name]
     value = body.consts.get(name)
-    return value if value is not None and value.size <= partial.MAX_ELEMENTS and value.dtype.kind in "iufb" else None
+    return (
+        value
+        if value is not None and value.size <= partial.MAX_ELEMENTS and value.dtype.kind in "iufb"
+        else None
+    )
 
 
 def _settle_parameters(node: Any, body: Body, known: Mapping[str, Array]) -> None:
     """Replace partly known parameters of `node` by equivalent static ones, where there are any."""
-    rule = {"Reshape": _settle_reshape, "Expand": _settle_expand, "Slice": _settle_slice, "Resize": _settle_resize}
+    rule = {
+        "Reshape": _settle_reshape,
+        "Expand": _settle_expand,
+        "Slice": _settle_slice,
+        "Resize": _settle_resize,
+    }
     settle = rule.get(node.op_type)
     if settle is None or not is_default_domain(node.domain) or node.input[0] not in body.types:
         return
@@ -265,10 +274,11 @@ def _is_small(node: Any, body: Body) -> bool:
     for name in node.output:
         kind = body.types.get(name)
         shape = kind.shape if kind is not None else None
-        if shape is None or not all(isinstance(d, int) for d in shape):
+        sizes = [d for d in shape or () if isinstance(d, int)]
+        if shape is None or len(sizes) != len(shape):
             if node.op_type in ("Expand", "Tile", "ConstantOfShape", "Range", "Resize", "Pad"):
                 return False
-        elif int(np.prod(shape, dtype=np.float64)) * 8 > max(_MAX_FOLDED_BYTES, 2 * inputs):
+        elif int(np.prod(sizes, dtype=np.float64)) * 8 > max(_MAX_FOLDED_BYTES, 2 * inputs):
             return False
     return True
 
@@ -280,7 +290,9 @@ def _run_constant_nodes(body: Body, nodes: Sequence[Any]) -> None:
     if any(array.dtype == object for array in feeds.values()):
         return
     chosen = {id(node) for node in nodes}
-    wanted = [n for node in body.nodes if id(node) not in chosen for n in (*node.input, *captured_names(node))]
+    wanted = [
+        n for node in body.nodes if id(node) not in chosen for n in (*node.input, *captured_names(node))
+    ]
     outputs = [name for name in dict.fromkeys(wanted) if name in made]
     graph = helper.make_graph(
         [_copied(node) for node in nodes],
@@ -317,7 +329,9 @@ def _value_info(name: str, array: Array) -> Any:
 def _drop_unused(body: Body) -> None:
     needed, live = set(body.outputs), []
     for node in reversed(body.nodes):
-        if needed.intersection(node.output).difference(body.consts):  # a settled parameter replaces its producer
+        if needed.intersection(node.output).difference(
+            body.consts
+        ):  # a settled parameter replaces its producer
             needed.update(node.input)
             needed.update(captured_names(node))
             live.append(node)

@@ -30,7 +30,16 @@ from quantforge.frontends.onnx.view import Mapped
 from quantforge.graph import Array, Graph, Op, Origin, Value
 
 _MAX_ROUNDS = 8
-_WEIGHTED = ("conv", "inner-product", "matmul", "batchnorm", "layernorm", "instancenorm", "groupnorm", "prelu")
+_WEIGHTED = (
+    "conv",
+    "inner-product",
+    "matmul",
+    "batchnorm",
+    "layernorm",
+    "instancenorm",
+    "groupnorm",
+    "prelu",
+)
 _KEEPS_NO_DTYPE = ("cast", "argmax", "opaque", "where", "gather", "dropout")
 
 
@@ -49,8 +58,10 @@ def import_model(source: Source, check_weights: bool = True) -> Graph:
     version = check_opset(loaded.model, loaded.name)
     body = _body(loaded)
     inputs = named_inputs(_graph_inputs(loaded))
-    _upgrade(body, loaded, inputs, version)
     _fold(body, loaded, inputs)
+    if 0 < version < WORKING_OPSET:
+        _upgrade(body, loaded, version)
+        _fold(body, loaded, inputs)
     graph = _translate(body, loaded, inputs)
     if check_weights:
         _refuse_non_finite(graph, loaded.name)
@@ -65,6 +76,8 @@ def _body(loaded: LoadedModel) -> Body:
     outputs = tuple(output.name for output in model.graph.output)
     body = Body(list(model.graph.node), dict(loaded.arrays), outputs, opsets, int(model.ir_version))
     _check_names(body, loaded)
+    for node, name in zip(body.nodes, _unique_names(body.nodes), strict=True):
+        node.name = name
     return body
 
 
@@ -78,10 +91,16 @@ def _check_names(body: Body, loaded: LoadedModel) -> None:
     for node in body.nodes:
         for name in (*node.input, *captured_names(node)):
             if name and name not in made:
-                _malformed(loaded, f"node {node.name or node.op_type!r}", f"input {name!r} that nothing before it makes")
+                _malformed(
+                    loaded,
+                    f"node {node.name or node.op_type!r}",
+                    f"input {name!r} that nothing before it makes",
+                )
         for name in node.output:
             if name and name in made:
-                _malformed(loaded, f"node {node.name or node.op_type!r}", f"output {name!r} that exists already")
+                _malformed(
+                    loaded, f"node {node.name or node.op_type!r}", f"output {name!r} that exists already"
+                )
             made.add(name)
     for name in body.outputs:
         if name not in made:
@@ -100,13 +119,10 @@ def _malformed(loaded: LoadedModel, where: str, found: str) -> None:
     )
 
 
-def _upgrade(body: Body, loaded: LoadedModel, inputs: list[Any], version: int) -> None:
-    """Rewrite nodes older than the opset that the kind table speaks."""
-    if not 0 < version < WORKING_OPSET:
-        return
-    types = infer_types(body, inputs, loaded.model.functions)
+def _upgrade(body: Body, loaded: LoadedModel, version: int) -> None:
+    """Rewrite nodes older than the opset that the kind table speaks (after folding, when most ranks are known)."""
     taken = set(body.consts) | {name for node in body.nodes for name in (*node.input, *node.output)}
-    upgrade = Upgrade(version, WORKING_OPSET, types, loaded.name, taken)
+    upgrade = Upgrade(version, WORKING_OPSET, body.types, loaded.name, taken)
     body.nodes = upgrade_nodes(body.nodes, upgrade)
     body.consts |= upgrade.consts
     body.opsets = {**body.opsets, "": WORKING_OPSET}
@@ -128,7 +144,9 @@ def _translate(body: Body, loaded: LoadedModel, inputs: Iterable[Any]) -> Graph:
     for proto in inputs:
         kind = body.types[proto.name]
         values[proto.name] = Value(proto.name, kind.shape, kind.dtype)
-    graph = Graph(model.graph.name or "graph", values.values(), (), values, body.outputs, _native_model(body, loaded))
+    graph = Graph(
+        model.graph.name or "graph", values.values(), (), values, body.outputs, _native_model(body, loaded)
+    )
     names = _unique_names(body.nodes)
     for node, name in zip(body.nodes, names, strict=True):
         _add_op(graph, node, name, body)
@@ -202,7 +220,11 @@ def _native_node(node: Any, mapped: Mapped, body: Body) -> NativeNode:
 
 def _fresh_const(graph: Graph, body: Body, stem: str) -> str:
     count = 1
-    while graph.has_value(f"{stem}_{count}") or f"{stem}_{count}" in body.reads or f"{stem}_{count}" in body.consts:
+    while (
+        graph.has_value(f"{stem}_{count}")
+        or f"{stem}_{count}" in body.reads
+        or f"{stem}_{count}" in body.consts
+    ):
         count += 1
     return f"{stem}_{count}"
 

@@ -29,13 +29,17 @@ def infer_types(body: Body, inputs: Iterable[Any], functions: Iterable[Any]) -> 
         [tensor for tensor in tensors.values() if tensor is not None],
     )
     opsets = [helper.make_opsetid(domain, version) for domain, version in body.opsets.items()]
-    model = helper.make_model(graph, opset_imports=opsets, functions=list(functions), ir_version=max(body.ir_version, 8))
+    model = helper.make_model(
+        graph, opset_imports=opsets, functions=list(functions), ir_version=max(body.ir_version, 8)
+    )
     try:
         model = shape_inference.infer_shapes(model, data_prop=True)
     except (shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError):
         model = model  # a model that contradicts itself: what inputs and constants say is all that is known
     types = {v.name: tensor_type(v.type) for v in (*model.graph.value_info, *model.graph.output, *inputs)}
-    types |= {n: TensorType(tuple(int(d) for d in a.shape), str(a.dtype.name)) for n, a in body.consts.items()}
+    types |= {
+        n: TensorType(tuple(int(d) for d in a.shape), str(a.dtype.name)) for n, a in body.consts.items()
+    }
     return types
 
 

@@ -38,7 +38,9 @@ def _plain(kind: str, **attrs: Attr) -> Callable[[NodeView], Mapped]:
 
 def _with_floats(kind: str, **defaults: float) -> Callable[[NodeView], Mapped]:
     """A unary operator with float attributes."""
-    return lambda view: Mapped(kind, {name: float(view.attr(name, value)) for name, value in defaults.items()})
+    return lambda view: Mapped(
+        kind, {name: float(view.attr(name, value)) for name, value in defaults.items()}
+    )
 
 
 def _elementwise(kind: str) -> Callable[[NodeView], Mapped]:

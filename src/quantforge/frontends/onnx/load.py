@@ -6,6 +6,7 @@ External data is mapped. Nothing is ever read twice, and the caller's own proto 
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 from collections.abc import Mapping
@@ -14,14 +15,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx import wire
 from quantforge.graph import Array
 
-Source = str | os.PathLike[str] | bytes | ModelProto
+Source = str | os.PathLike[str] | bytes | Any  # Any: an onnx.ModelProto
 
 _MAPPED_BYTES = 1024  # smaller weights are not worth leaving in the file
 _PACKED = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1, TensorProto.STRING)
@@ -88,7 +89,9 @@ class _Reader:
             offset = int(entries.get("offset", 0))
             length = int(entries.get("length", len(data) - offset))
         except ValueError:
-            return bad_tensor(self.name, tensor.name, f"an external offset or length that is no number: {entries}")
+            return bad_tensor(
+                self.name, tensor.name, f"an external offset or length that is no number: {entries}"
+            )
         if tensor.data_type not in _PACKED and "length" not in entries:
             length = _tensor_bytes(tensor, length)
         if offset < 0 or length < 0 or offset + length > len(data):
@@ -162,7 +165,9 @@ def _open(path: Path) -> memoryview:
         raise InputError("Q0103", name, "a folder", "a model file", "name the .onnx file inside it")
     try:
         if path.stat().st_size == 0:
-            raise InputError("Q0101", name, "an empty file", "an ONNX model", "export or download the model again")
+            raise InputError(
+                "Q0101", name, "an empty file", "an ONNX model", "export or download the model again"
+            )
         return _map(path)
     except FileNotFoundError as error:
         near = [p.name for p in sorted(path.parent.glob("*.onnx"))[:3]] if path.parent.is_dir() else []
@@ -266,10 +271,7 @@ def _tensor_bytes(tensor: Any, otherwise: int) -> int:
         item = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
     except (KeyError, TypeError):
         return otherwise
-    size = item
-    for dim in tensor.dims:
-        size *= int(dim)
-    return size
+    return math.prod((item, *(int(dim) for dim in tensor.dims)))
 
 
 def _describe(buffer: memoryview, otherwise: str) -> str:

@@ -54,7 +54,9 @@ class Lowering:
     def node(self, op_type: str, inputs: list[str], outputs: list[str] | None = None, **attrs: Any) -> Any:
         """A node called like the op."""
         attributes = {key: list(value) if isinstance(value, tuple) else value for key, value in attrs.items()}
-        return helper.make_node(op_type, inputs, self.outputs if outputs is None else outputs, self.op.name, **attributes)
+        return helper.make_node(
+            op_type, inputs, self.outputs if outputs is None else outputs, self.op.name, **attributes
+        )
 
     def refuse(self, found: str) -> UnsupportedError:
         """Q0605: this op has no ONNX form."""
@@ -86,7 +88,9 @@ def lower(op: Lowering) -> list[Any]:
         raise op.refuse(f"layout {layout}")
     rule = _RULES.get(op.op.kind)
     if rule is None:
-        raise op.refuse("no rule for this kind" if op.op.kind != "opaque" else "an opaque op without its node")
+        raise op.refuse(
+            "no rule for this kind" if op.op.kind != "opaque" else "an opaque op without its node"
+        )
     return rule(op)
 
 
@@ -183,7 +187,11 @@ def _batch_norm(op: Lowering) -> list[Any]:
 
 
 def _group_norm(op: Lowering) -> list[Any]:
-    return [op.node("GroupNormalization", op.inputs, num_groups=op.attr("groups"), epsilon=op.attr("epsilon", 1e-5))]
+    return [
+        op.node(
+            "GroupNormalization", op.inputs, num_groups=op.attr("groups"), epsilon=op.attr("epsilon", 1e-5)
+        )
+    ]
 
 
 def _gelu(op: Lowering) -> list[Any]:
@@ -272,7 +280,10 @@ _RULES: dict[str, Rule] = {
     "tanh": _plain("Tanh"),
     "gelu": _gelu,
     "elu": _plain("Elu", "alpha"),
-    **{name: _plain(name.title()) for name in ("selu", "mish", "softplus", "exp", "log", "sqrt", "abs", "neg")},
+    **{
+        name: _plain(name.title())
+        for name in ("selu", "mish", "softplus", "exp", "log", "sqrt", "abs", "neg")
+    },
     "reciprocal": _plain("Reciprocal"),
     "erf": _plain("Erf"),
     "softmax": _plain("Softmax", "axis"),

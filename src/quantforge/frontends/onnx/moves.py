@@ -94,7 +94,9 @@ def concat(view: NodeView) -> Mapped:
     rank = next((len(s) for i in range(len(view.node.input)) if (s := view.shape(i)) is not None), None)
     axis = int(view.attr("axis"))
     view.require(axis >= 0 or rank is not None, "a negative axis of an unknown rank")
-    return Mapped("concat", {"axis": axis + (rank or 0) if axis < 0 else axis}, tuple(range(len(view.node.input))))
+    return Mapped(
+        "concat", {"axis": axis + (rank or 0) if axis < 0 else axis}, tuple(range(len(view.node.input)))
+    )
 
 
 def gather(view: NodeView) -> Mapped:
@@ -135,8 +137,12 @@ def resize(view: NodeView) -> Mapped:
     """Resize by scales or to sizes, in the forms that hardware and the graph know."""
     mode = view.attr("mode", "nearest")
     coordinate = view.attr("coordinate_transformation_mode", "half_pixel")
-    view.require(mode in ("nearest", "linear", "cubic") and coordinate in _COORDINATES, f"{mode} {coordinate}")
-    view.require(not view.attr("antialias", 0) and not view.attr("exclude_outside", 0), "antialias or exclude_outside")
+    view.require(
+        mode in ("nearest", "linear", "cubic") and coordinate in _COORDINATES, f"{mode} {coordinate}"
+    )
+    view.require(
+        not view.attr("antialias", 0) and not view.attr("exclude_outside", 0), "antialias or exclude_outside"
+    )
     view.require(view.attr("keep_aspect_ratio_policy", "stretch") == "stretch", "keep_aspect_ratio_policy")
     view.require(abs(float(view.attr("cubic_coeff_a", -0.75)) + 0.75) < 1e-6, "cubic_coeff_a")
     attrs: dict[str, Attr] = {"mode": mode, "coordinate": coordinate}
@@ -154,7 +160,9 @@ def resize(view: NodeView) -> Mapped:
             full = list(shape)
             for axis, size in zip(axes, whole, strict=True):
                 full[axis] = int(size)
-            view.require(bool(full) and all(isinstance(d, int) for d in full), "sizes on some axes of an unknown shape")
+            view.require(
+                bool(full) and all(isinstance(d, int) for d in full), "sizes on some axes of an unknown shape"
+            )
             whole = np.array(full)
         attrs["sizes"] = tuple(int(s) for s in whole)
     return Mapped("resize", attrs)

@@ -166,7 +166,8 @@ def _range(attributes: Attributes, start: Array, limit: Array, delta: Array) -> 
     first, last, step = (_known(v).reshape(()) for v in (start, limit, delta))
     if abs(float(last) - float(first)) > MAX_ELEMENTS * abs(float(step)):
         return None
-    return np.arange(first, last, step, dtype=np.result_type(first, last, step))
+    count = max(int(np.ceil((last - first) / step)), 0)
+    return np.asarray(first + np.arange(count) * step, np.result_type(first, last, step))
 
 
 def _expand(attributes: Attributes, data: Array, shape: Array) -> Array | None:
@@ -177,7 +178,9 @@ def _expand(attributes: Attributes, data: Array, shape: Array) -> Array | None:
 
 
 def _where(attributes: Attributes, condition: Array, yes: Array, no: Array) -> Array:
-    return _each(lambda c, y, n: (y if c else n) if c is not None else (y if _same(y, n) else None), condition, yes, no)
+    return _each(
+        lambda c, y, n: (y if c else n) if c is not None else (y if _same(y, n) else None), condition, yes, no
+    )
 
 
 def _reduce_prod(attributes: Attributes, data: Array, axes: Array | None = None) -> Array | None:

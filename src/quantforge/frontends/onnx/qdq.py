@@ -54,7 +54,11 @@ def check_expressible(value: Value) -> None:
     where = f"tensor {value.name!r}"
     if value.dtype != "float32":
         raise UnsupportedError(
-            "Q0603", where, f"quantization of a {value.dtype} tensor", "float32", "convert the model to float32 first"
+            "Q0603",
+            where,
+            f"quantization of a {value.dtype} tensor",
+            "float32",
+            "convert the model to float32 first",
         )
     if not value.is_const and spec.rounding is not Rounding.HALF_EVEN:
         raise UnsupportedError(
@@ -98,34 +102,44 @@ def activation_nodes(value: Value, names: QdqNames, constant: Callable[[str, Arr
     source, nodes = names.made, []
     bounds = _bounds(value, spec)
     if bounds is not None:
-        low, high = (constant(f"{name}_{end}", bound) for end, bound in zip(("min", "max"), bounds, strict=True))
+        low, high = (
+            constant(f"{name}_{end}", bound) for end, bound in zip(("min", "max"), bounds, strict=True)
+        )
         source = f"{name}_Clip_Output"
         nodes.append(helper.make_node("Clip", [names.made, low, high], [source], f"{name}_Clip"))
     stored = f"{name}_QuantizeLinear_Output"
     nodes += [
         helper.make_node("QuantizeLinear", [source, scale, zero], [stored], f"{name}_QuantizeLinear", **axis),
-        helper.make_node("DequantizeLinear", [stored, scale, zero], [names.read], f"{name}_DequantizeLinear", **axis),
+        helper.make_node(
+            "DequantizeLinear", [stored, scale, zero], [names.read], f"{name}_DequantizeLinear", **axis
+        ),
     ]
     return nodes
 
 
 def constant_names(value: Value) -> QdqNames:
     """Tensor names around a quantized constant: its integers, and the real values that consumers read."""
-    return QdqNames(f"{value.name}_quantized", value.name if _is_bias(value) else f"{value.name}_DequantizeLinear_Output")
+    return QdqNames(
+        f"{value.name}_quantized", value.name if _is_bias(value) else f"{value.name}_DequantizeLinear_Output"
+    )
 
 
 def constant_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array], str]) -> list[Any]:
     """DequantizeLinear for a constant, whose integers are computed here."""
     spec = _spec(value)
     stem = f"{value.name}_quantized" if _is_bias(value) else value.name
-    stored = np.asarray(quantize_value(value.const if value.const is not None else (), spec, f"tensor {value.name!r}"))
+    stored = np.asarray(
+        quantize_value(value.const if value.const is not None else (), spec, f"tensor {value.name!r}")
+    )
     inputs = [
         constant(names.made, stored.astype(_storage(value, spec), copy=False)),
         constant(f"{stem}_scale", _scale(spec)),
         constant(f"{stem}_zero_point", _zero_point(value, spec)),
     ]
     axis = {} if spec.axis is None else {"axis": spec.axis}
-    return [helper.make_node("DequantizeLinear", inputs, [names.read], f"{value.name}_DequantizeLinear", **axis)]
+    return [
+        helper.make_node("DequantizeLinear", inputs, [names.read], f"{value.name}_DequantizeLinear", **axis)
+    ]
 
 
 def _is_bias(value: Value) -> bool:
@@ -135,7 +149,9 @@ def _is_bias(value: Value) -> bool:
 
 def _spec(value: Value) -> QuantSpec:
     if value.quant is None:
-        raise InternalError("Q0606", value.name, "a value without a spec", "a quantized value", "report this bug")
+        raise InternalError(
+            "Q0606", value.name, "a value without a spec", "a quantized value", "report this bug"
+        )
     return value.quant
 
 
@@ -162,5 +178,7 @@ def _bounds(value: Value, spec: QuantSpec) -> tuple[Array, Array] | None:
             "use int8 or a per-tensor scale",
         )
     scale = np.float32(spec.scale[0])
-    low, high = (np.asarray(np.float32(q - spec.zero_point[0]) * scale, np.float32) for q in (form.qmin, form.qmax))
+    low, high = (
+        np.asarray(np.float32(q - spec.zero_point[0]) * scale, np.float32) for q in (form.qmin, form.qmax)
+    )
     return low, high

@@ -92,7 +92,9 @@ class OnnxExecutor:
         try:
             if names:
                 options.add_external_initializers(names, weights)
-            return ort.InferenceSession(built.model.SerializeToString(), options, providers=list(self.providers))
+            return ort.InferenceSession(
+                built.model.SerializeToString(), options, providers=list(self.providers)
+            )
         except ORT_ERRORS as error:
             raise InputError(
                 "Q0111",
@@ -107,7 +109,12 @@ class OnnxSession:
     """A graph on ONNX Runtime; made by `OnnxExecutor.session`."""
 
     def __init__(
-        self, graph: Graph, observe: tuple[str, ...], fixed: dict[str, Array], runtime: Any, computed: tuple[str, ...]
+        self,
+        graph: Graph,
+        observe: tuple[str, ...],
+        fixed: dict[str, Array],
+        runtime: Any,
+        computed: tuple[str, ...],
     ) -> None:
         self.inputs = input_infos(graph)
         self._model = graph.name
@@ -116,7 +123,7 @@ class OnnxSession:
         symbols = {dim for info in self.inputs for dim in info.shape or () if isinstance(dim, str)}
         # Buffers are kept for values whose size follows from the input sizes; others are allocated per run.
         self._kept = {name for name in computed if _follows(graph.value(name).shape, symbols)}
-        self._binding = runtime.io_binding() if runtime is not None else None
+        self._binding: Any = runtime.io_binding() if runtime is not None else None
         self._needed = {meta.name for meta in runtime.get_inputs()} if runtime is not None else set()
         self._shapes: tuple[tuple[int, ...], ...] | None = None
         self._buffers: dict[str, Any] = {}

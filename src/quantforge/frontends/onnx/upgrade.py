@@ -17,8 +17,8 @@ import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 
 from quantforge.diagnostics import UnsupportedError
-from quantforge.frontends.onnx.native import is_default_domain, newest_opset, opset_version
 from quantforge.frontends.onnx.fold import TensorType
+from quantforge.frontends.onnx.native import is_default_domain, newest_opset, opset_version
 from quantforge.graph import Array
 
 OLDEST_OPSET, WORKING_OPSET = 7, 13
@@ -79,11 +79,19 @@ def check_opset(model: Any, name: str) -> int:
         version = 1
     if 0 < version < OLDEST_OPSET:
         raise UnsupportedError(
-            "Q0105", name, f"opset {version}", "opset 7 or newer", "export the model again with opset 13 or newer"
+            "Q0105",
+            name,
+            f"opset {version}",
+            "opset 7 or newer",
+            "export the model again with opset 13 or newer",
         )
     if version > newest_opset():
         raise UnsupportedError(
-            "Q0116", name, f"opset {version}", f"at most opset {newest_opset()}", "pip install --upgrade onnx onnxruntime"
+            "Q0116",
+            name,
+            f"opset {version}",
+            f"at most opset {newest_opset()}",
+            "pip install --upgrade onnx onnxruntime",
         )
     return version
 
@@ -283,5 +291,5 @@ _RULES: dict[str, tuple[tuple[int, Rule], ...]] = {
     "ReduceSum": ((13, _AXES),),
     "Split": ((13, _moved("split", 1)), (18, _split_18)),
     "GroupNormalization": ((21, _group_norm_21),),
-    **{name: ((18, _AXES),) for name in _REDUCTIONS},
+    **dict.fromkeys(_REDUCTIONS, ((18, _AXES),)),
 }

@@ -43,7 +43,9 @@ def transposed_convolution(view: NodeView) -> Mapped:
             total = stride[i] * (sizes[i] - 1) + extra[i] + (kernel[i] - 1) * dilation[i] + 1 - goal
             view.require(total >= 0, "an output_shape larger than the input reaches")
             small, large = total // 2, total - total // 2
-            begins.append(large if auto == "SAME_LOWER" or (target is not None and auto != "SAME_UPPER") else small)
+            begins.append(
+                large if auto == "SAME_LOWER" or (target is not None and auto != "SAME_UPPER") else small
+            )
             ends.append(total - begins[-1])
         pads = (*begins, *ends)
     attrs: dict[str, Attr] = {
