@@ -5,36 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from quantforge.calibration.methods import RangeMethod, ScaleKind, Statistic
 from quantforge.diagnostics import InputError
 from quantforge.numerics.formats import INT8, INT32, UINT8, Format
 from quantforge.numerics.rounding import Rounding
-
-
-class ScaleKind(str, Enum):
-    """Which scales are legal: any float, or powers of two only."""
-
-    FLOAT = "float"
-    POWER_OF_TWO = "power-of-two"
-
-
-class RangeMethod(str, Enum):
-    """How a range or position is chosen from a sketch."""
-
-    MIN_MAX = "min-max"
-    PERCENTILE = "percentile"
-    ENTROPY = "entropy"
-    MSE = "mse"  # with power-of-two scales: the min-MSE position search
-    NON_OVERFLOW = "non-overflow"  # power-of-two scales only
-
-
-class Statistic(str, Enum):
-    """How batches are combined: one statistic of all data, or one of the per-batch results."""
-
-    ALL = "all"
-    MOST_COMMON = "most-common"
-    MEAN = "mean"
-    MEDIAN = "median"
-    MAX = "max"
 
 
 class BiasScale(str, Enum):

@@ -1,0 +1,150 @@
+"""Quantization error of a tensor from its sketch, in closed form.
+
+With t = x / step, the grid the integers from `low` to `high`, n(t) = clamp(round(t), low, high) and r = t - n(t),
+
+    F(t) = c n + r^3 / 3,      c = 1/12 for rounding to nearest, 1/3 for floor, ceil and truncation,
+
+is an antiderivative of the squared error r^2: it is continuous, because r jumps where n does by just as much, and
+beyond the grid r grows without a jump. A segment [a, b] of evenly spread values has the mean squared error
+
+    step^2 (F(b / step) - F(a / step)) / ((b - a) / step).
+
+What it can differ from the sum over the values themselves: a segment's true error lies between the smallest and the
+largest squared error within it, `squared_error_bounds`. In a segment much narrower than a step both are almost
+equal; in the top octave of an 8-bit range a segment is 0.5 to 1 step wide, and evenness is an assumption that holds
+for activations with spread-out values, not for a handful of distinct ones.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantforge.calibration.segments import Floats, Segments, outside
+from quantforge.graph import QuantSpec
+from quantforge.numerics.formats import FloatFormat, IntFormat
+from quantforge.numerics.rounding import Rounding, round_array
+
+_DIRECTED = (Rounding.FLOOR, Rounding.CEIL, Rounding.TOWARD_ZERO)
+_MAX_EXPONENT = {5: 65504.0}  # largest finite number by exponent bits; 8 exponent bits reach beyond any float32
+
+
+@dataclass(frozen=True)
+class ExpectedError:
+    """What one spec does to one tensor.
+
+    Attributes:
+        mse: Mean squared error.
+        power: Mean square of the values.
+        saturation: Share of the values held at an end of the grid: those that round to beyond it.
+    """
+
+    mse: float
+    power: float
+    saturation: float
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal-to-quantization-noise ratio in decibels; infinite when nothing is lost."""
+        if self.mse <= 0.0:
+            return math.inf
+        return 10.0 * math.log10(self.power / self.mse) if self.power > 0.0 else -math.inf
+
+
+def squared_error(
+    segments: Segments, steps: Floats, low: Floats | float, high: Floats | float, rounding: Rounding = Rounding.HALF_EVEN
+) -> Floats:
+    """Sum of squared errors of all values for each candidate grid.
+
+    Args:
+        segments: The values.
+        steps: Real value of one grid step, float64 [candidates].
+        low: Smallest grid integer (qmin - zero point), one or one per candidate.
+        high: Largest grid integer, as `low`.
+        rounding: All modes that round to nearest have the same error.
+
+    Returns:
+        float64 [candidates].
+    """
+    step = steps[:, None]
+    bottom, top = np.reshape(low, (-1, 1)), np.reshape(high, (-1, 1))
+    a, b = segments.lo / step, segments.hi / step
+    mean = _mean_squared_residue(a, b, bottom, top, rounding)
+    return np.asarray((mean @ segments.count) * steps * steps)
+
+
+def expected_error(segments: Segments, spec: QuantSpec) -> ExpectedError:
+    """Error, power and saturation of a tensor quantized per tensor by `spec`.
+
+    Reference: the module's text; float formats are grids whose step is that of each value's octave.
+    """
+    total = segments.total
+    if not total:
+        return ExpectedError(0.0, 0.0, 0.0)
+    if isinstance(spec.format, FloatFormat):
+        return _float_error(segments, spec.format, spec.rounding)
+    step, zero = spec.scale[0], spec.zero_point[0]
+    low, high = float(spec.format.qmin - zero), float(spec.format.qmax - zero)
+    mse = squared_error(segments, np.array([step]), low, high, spec.rounding)[0] / total
+    margin = _margin(spec.rounding)
+    clamped = outside(segments, (low - margin[0]) * step, (high + margin[1]) * step)
+    return ExpectedError(float(mse), segments.power, clamped / total)
+
+
+def squared_error_bounds(segments: Segments, step: float, low: float, high: float) -> tuple[float, float]:
+    """The least and the largest sum of squared errors that values in these segments can have, rounding to nearest."""
+    a, b = segments.lo / step, segments.hi / step
+    na, nb = np.clip(np.rint(a), low, high), np.clip(np.rint(b), low, high)
+    ra, rb = np.abs(a - na), np.abs(b - nb)
+    half_inside = na != nb  # passes the middle between two grid points
+    grid_inside = np.floor(np.clip(b, low, high)) >= np.ceil(np.clip(a, low, high))
+    grid_inside &= (b >= low) & (a <= high)
+    most = np.where(half_inside, np.maximum(np.maximum(ra, rb), 0.5), np.maximum(ra, rb))
+    least = np.where(grid_inside, 0.0, np.minimum(ra, rb))
+    scale = step * step
+    return float((least * least) @ segments.count) * scale, float((most * most) @ segments.count) * scale
+
+
+def grid(format: IntFormat, zero_point: int) -> tuple[float, float]:
+    """The ends of the grid in steps from real zero: qmin - zero_point and qmax - zero_point."""
+    return float(format.qmin - zero_point), float(format.qmax - zero_point)
+
+
+def _mean_squared_residue(a: Floats, b: Floats, low: Floats, high: Floats, rounding: Rounding) -> Floats:
+    """Mean of r^2 over [a, b], all in steps; shapes broadcast."""
+    cell = 1.0 / 3.0 if rounding in _DIRECTED else 1.0 / 12.0
+    na, nb = _nearest(a, low, high, rounding), _nearest(b, low, high, rounding)
+    ra, rb = a - na, b - nb
+    width = b - a
+    point = width <= 0.0
+    area = cell * (nb - na) + (rb * rb * rb - ra * ra * ra) / 3.0
+    return np.where(point, ra * ra, np.maximum(area, 0.0) / np.where(point, 1.0, width))
+
+
+def _nearest(t: Floats, low: Floats, high: Floats, rounding: Rounding) -> Floats:
+    clamped = np.clip(t, low, high)
+    return round_array(clamped, rounding) if rounding in _DIRECTED else np.rint(clamped)
+
+
+def _margin(rounding: Rounding) -> tuple[float, float]:
+    """How far beyond the two ends of the grid a value still rounds to them, in steps."""
+    if rounding is Rounding.FLOOR:
+        return 0.0, 1.0
+    if rounding is Rounding.CEIL:
+        return 1.0, 0.0
+    return (1.0, 1.0) if rounding is Rounding.TOWARD_ZERO else (0.5, 0.5)
+
+
+def _float_error(segments: Segments, format: FloatFormat, rounding: Rounding) -> ExpectedError:
+    magnitude = np.maximum(np.abs(segments.lo), np.abs(segments.hi))
+    _, exponent = np.frexp(np.where(magnitude > 0, magnitude * (1.0 - 2.0**-30), 1.0))
+    smallest = 2 - (1 << (format.exponent_bits - 1))  # exponent of the smallest normal number
+    step = np.ldexp(1.0, np.maximum(exponent - 1, smallest) - format.mantissa_bits)
+    top = _MAX_EXPONENT.get(format.exponent_bits, math.inf)
+    edge = np.full_like(step, math.inf) if math.isinf(top) else top / step
+    mean = _mean_squared_residue(segments.lo / step, segments.hi / step, -edge, edge, rounding)
+    mse = float((mean * step * step) @ segments.count) / segments.total
+    clamped = 0.0 if math.isinf(top) else outside(segments, -top, top)
+    return ExpectedError(mse, segments.power, clamped / segments.total)
