@@ -1,0 +1,1 @@
+"""Time, memory and quality of quantization beside the peers; see README.md."""

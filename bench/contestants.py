@@ -1,0 +1,41 @@
+"""Who competes: a name, the module that runs it, and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """`writes` is false for the bare float pass, which makes no model."""
+
+    module: str
+    options: dict[str, Any] = field(default_factory=dict)
+    writes: bool = True
+
+
+def _ours(recipe: str) -> Contestant:
+    return Contestant("bench.tools.ours", {"recipe": recipe})
+
+
+def _ort(method: str, per_channel: bool) -> Contestant:
+    return Contestant("bench.tools.ort_static", {"method": method, "per_channel": per_channel})
+
+
+ALL: dict[str, Contestant] = {
+    "float": Contestant("bench.tools.bare_float", writes=False),
+    "dpu-cnn": _ours("dpu-cnn"),
+    "dpu-cnn-equalized": _ours(str(RECIPES / "dpu-cnn-equalized.toml")),
+    "cpu-cnn": _ours("cpu-cnn"),
+    "cpu-cnn-per-channel": _ours(str(RECIPES / "cpu-cnn-per-channel.toml")),
+    "ort-minmax": _ort("MinMax", False),
+    "ort-minmax-per-channel": _ort("MinMax", True),
+    "ort-percentile": _ort("Percentile", False),
+    "ort-percentile-per-channel": _ort("Percentile", True),
+    "ort-entropy": _ort("Entropy", False),
+    "ort-entropy-per-channel": _ort("Entropy", True),
+}
