@@ -14,7 +14,7 @@ check: .venv/dev.stamp
 golden: .venv/dev.stamp
 	$(PYTEST) tests --golden
 bench: .venv/dev.stamp
-	$(BIN)/python bench/run.py
+	$(BIN)/python -m bench
 docs: .venv/dev.stamp
 	$(BIN)/python docs/generate.py
 
