@@ -21,14 +21,18 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quantforge.calibration.segments import Floats, Segments, outside
 from quantforge.graph import QuantSpec
 from quantforge.numerics.formats import FloatFormat, IntFormat
 from quantforge.numerics.rounding import Rounding, round_array
 
+Ends = Floats | NDArray[np.int64] | float
 _DIRECTED = (Rounding.FLOOR, Rounding.CEIL, Rounding.TOWARD_ZERO)
-_MAX_EXPONENT = {5: 65504.0}  # largest finite number by exponent bits; 8 exponent bits reach beyond any float32
+_MAX_EXPONENT = {
+    5: 65504.0
+}  # largest finite number by exponent bits; 8 exponent bits reach beyond any float32
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,11 @@ class ExpectedError:
 
 
 def squared_error(
-    segments: Segments, steps: Floats, low: Floats | float, high: Floats | float, rounding: Rounding = Rounding.HALF_EVEN
+    segments: Segments,
+    steps: Floats,
+    low: Ends,
+    high: Ends,
+    rounding: Rounding = Rounding.HALF_EVEN,
 ) -> Floats:
     """Sum of squared errors of all values for each candidate grid.
 
@@ -68,11 +76,16 @@ def squared_error(
     Returns:
         float64 [candidates].
     """
-    step = steps[:, None]
+    far = np.ones(segments.lo.size, np.bool_)
+    if (
+        rounding not in _DIRECTED
+    ):  # values below half a step become zero at every candidate: their error is x^2
+        far = np.maximum(np.abs(segments.lo), np.abs(segments.hi)) > 0.5 * steps.min()
+    near_error = float(segments.squares[~far] @ segments.count[~far])
     bottom, top = np.reshape(low, (-1, 1)), np.reshape(high, (-1, 1))
-    a, b = segments.lo / step, segments.hi / step
+    a, b = segments.lo[far] / steps[:, None], segments.hi[far] / steps[:, None]
     mean = _mean_squared_residue(a, b, bottom, top, rounding)
-    return np.asarray((mean @ segments.count) * steps * steps)
+    return np.asarray(mean @ segments.count[far]) * steps * steps + near_error
 
 
 def expected_error(segments: Segments, spec: QuantSpec) -> ExpectedError:
@@ -85,8 +98,8 @@ def expected_error(segments: Segments, spec: QuantSpec) -> ExpectedError:
         return ExpectedError(0.0, 0.0, 0.0)
     if isinstance(spec.format, FloatFormat):
         return _float_error(segments, spec.format, spec.rounding)
-    step, zero = spec.scale[0], spec.zero_point[0]
-    low, high = float(spec.format.qmin - zero), float(spec.format.qmax - zero)
+    step = spec.scale[0]
+    low, high = grid(spec.format, spec.zero_point[0])
     mse = squared_error(segments, np.array([step]), low, high, spec.rounding)[0] / total
     margin = _margin(spec.rounding)
     clamped = outside(segments, (low - margin[0]) * step, (high + margin[1]) * step)
@@ -117,15 +130,22 @@ def _mean_squared_residue(a: Floats, b: Floats, low: Floats, high: Floats, round
     cell = 1.0 / 3.0 if rounding in _DIRECTED else 1.0 / 12.0
     na, nb = _nearest(a, low, high, rounding), _nearest(b, low, high, rounding)
     ra, rb = a - na, b - nb
+    # rb^3 - ra^3 without cancellation where both ends round alike: (rb - ra)(rb^2 + rb ra + ra^2)
+    squares = (rb * rb + rb * ra + ra * ra) / 3.0
     width = b - a
-    point = width <= 0.0
-    area = cell * (nb - na) + (rb * rb * rb - ra * ra * ra) / 3.0
-    return np.where(point, ra * ra, np.maximum(area, 0.0) / np.where(point, 1.0, width))
+    steps = nb - na
+    if not steps.any():
+        return np.asarray(squares)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mixed = (cell * steps + (rb - ra) * squares) / width
+    return np.where(steps == 0.0, squares, mixed)
 
 
 def _nearest(t: Floats, low: Floats, high: Floats, rounding: Rounding) -> Floats:
     clamped = np.clip(t, low, high)
-    return round_array(clamped, rounding) if rounding in _DIRECTED else np.rint(clamped)
+    if rounding in _DIRECTED:
+        return np.asarray(round_array(clamped, rounding), np.float64)
+    return np.rint(clamped, out=clamped)
 
 
 def _margin(rounding: Rounding) -> tuple[float, float]:

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.calibration.sketch import BINS, Sketch
+from quantforge.calibration.sketch import Sketch
 
 Floats = NDArray[np.float64]
 _SIGN = 0x8000
 _INFINITY = 0x7F80
-# Finite bins in ascending order of their values: negative ones from the largest magnitude, then positive ones.
-_ASCENDING = np.concatenate([np.arange(_SIGN + _INFINITY - 1, _SIGN - 1, -1), np.arange(_INFINITY)])
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,12 @@ class Segments:
     def power(self) -> float:
         """Mean square of the values."""
         total = self.total
-        squares = (self.lo * self.lo + self.lo * self.hi + self.hi * self.hi) / 3.0
-        return float(squares @ self.count) / total if total else 0.0
+        return float(self.squares @ self.count) / total if total else 0.0
+
+    @property
+    def squares(self) -> Floats:
+        """Mean square of the values of each segment."""
+        return (self.lo * self.lo + self.lo * self.hi + self.hi * self.hi) / 3.0
 
     def absolute(self) -> Segments:
         """The segments of |x|; those of negative values are mirrored."""
@@ -63,8 +65,11 @@ def segments_of(sketch: Sketch) -> Segments:
     >>> segments_of(sketch).lo.tolist(), segments_of(sketch).count.tolist()
     ([-1.0, 2.0], [1.0, 2.0])
     """
-    counts = sketch.counts
-    bins = _ASCENDING[counts[_ASCENDING] > 0]
+    bins, counts = sketch.occupied()
+    first_negative = np.searchsorted(bins, _SIGN)
+    order = np.concatenate([np.arange(bins.size - 1, first_negative - 1, -1), np.arange(first_negative)])
+    order = order[(bins[order] & (_SIGN - 1)) < _INFINITY]  # ascending by value
+    bins, counts = bins[order], counts[order]
     magnitude = bins & (_SIGN - 1)
     near, far = _edges(magnitude), _edges(magnitude + 1)
     far[magnitude == 0] = 0.0
@@ -72,7 +77,7 @@ def segments_of(sketch: Sketch) -> Segments:
     lo, hi = np.where(negative, -far, near), np.where(negative, -near, far)
     if bins.size:
         lo, hi = np.clip(lo, sketch.lo, sketch.hi), np.clip(hi, sketch.lo, sketch.hi)
-    return Segments(lo, hi, counts[bins].astype(np.float64))
+    return Segments(lo, hi, counts.astype(np.float64))
 
 
 def quantile(segments: Segments, share: float) -> float:
@@ -82,11 +87,14 @@ def quantile(segments: Segments, share: float) -> float:
     """
     rank = share * (segments.total - 1.0)
     below = np.floor(rank)
-    first, second = _order_statistic(segments, below), _order_statistic(segments, min(below + 1.0, segments.total - 1.0))
-    return first + (second - first) * (rank - below)
+    first = _order_statistic(segments, below)
+    second = _order_statistic(segments, min(below + 1.0, segments.total - 1.0))
+    return float(first + (second - first) * (rank - below))
 
 
-def linear_histogram(segments: Segments, bins: int, lo: float | None = None, hi: float | None = None) -> tuple[Floats, Floats]:
+def linear_histogram(
+    segments: Segments, bins: int, lo: float | None = None, hi: float | None = None
+) -> tuple[Floats, Floats]:
     """Counts in `bins` equal bins between `lo` and `hi` (by default the extremes), and their bins + 1 edges.
 
     A segment that spans several bins is divided evenly, so counts may be fractions.
@@ -134,8 +142,7 @@ def _count_below(segments: Segments, edges: Floats) -> Floats:
     valid = at >= 0
     k = np.maximum(at, 0)
     width = segments.hi[k] - segments.lo[k]
-    share = np.where(width > 0, np.clip((edges - segments.lo[k]) / np.where(width > 0, width, 1.0), 0.0, 1.0), 1.0)
+    share = np.where(
+        width > 0, np.clip((edges - segments.lo[k]) / np.where(width > 0, width, 1.0), 0.0, 1.0), 1.0
+    )
     return np.where(valid, ends[k] - segments.count[k] * (1.0 - share), 0.0)
-
-
-__all__ = ["BINS", "Segments", "linear_histogram", "outside", "quantile", "segments_of"]

@@ -102,6 +102,17 @@ class Sketch:
             total += self._folded
         return total
 
+    def occupied(self) -> tuple[Counts, Counts]:
+        """The bins with at least one value, ascending, and their counts."""
+        if self._folded is not None:
+            counts = self.counts
+            bins = np.flatnonzero(counts)
+            return bins, counts[bins]
+        pairs = self._lanes.view(np.uint64).reshape(-1)
+        bins = np.flatnonzero(pairs != 0)
+        counters = pairs[bins].view(np.uint32).astype(np.int64)
+        return bins, counters[::2] + counters[1::2]
+
     def add(self, values: Array) -> Extent:
         """Count an array of any float dtype and shape; returns the extent of its finite values.
 
@@ -138,7 +149,11 @@ class Sketch:
         self.empty_arrays, self._folded, self._pending = 0, None, 0
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sketch) and self._key() == other._key() and np.array_equal(self.counts, other.counts)
+        return (
+            isinstance(other, Sketch)
+            and self._key() == other._key()
+            and np.array_equal(self.counts, other.counts)
+        )
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
@@ -202,7 +217,7 @@ def count_bits(bits: Bits, lanes: Lanes) -> tuple[int, int, int]:
             top = max(top, np.int32(value))
             largest = max(largest, value)
             smallest = min(smallest, value)
-    return top, largest, smallest
+    return top, largest, smallest  # type: ignore[return-value]  # NumPy integers, int64 by the signature
 
 
 def count_bits_reference(bits: Bits, lanes: Lanes) -> tuple[int, int, int]:
