@@ -61,8 +61,13 @@ def _divides(wanted: Sequence[int], size: int) -> bool:
 
 def flatten_shape(op: Op, shape: Shape) -> Shape:
     """Two axes: the product before `axis`, the product from it on."""
-    axis = integer(op, "axis", 1) % (len(shape) + 1) if integer(op, "axis", 1) < 0 else integer(op, "axis", 1)
+    axis = _flatten_axis(op, len(shape))
     return _product_dim(shape[:axis]), _product_dim(shape[axis:])
+
+
+def _flatten_axis(op: Op, rank: int) -> int:
+    axis = integer(op, "axis", 1)
+    return axis + rank if axis < 0 else axis
 
 
 def _product_dim(dims: Shape) -> Dim:
@@ -72,8 +77,7 @@ def _product_dim(dims: Shape) -> Dim:
 
 def flatten(op: Op, x: Array) -> Array:
     """To two axes."""
-    axis = integer(op, "axis", 1)
-    axis = axis + x.ndim if axis < 0 else axis
+    axis = _flatten_axis(op, x.ndim)
     return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 from onnx import helper
 
@@ -47,8 +46,7 @@ def in_ours(kind: str, arrays: Sequence[Array | None], count: int = 1, **attrs: 
     results = spec(kind).compute(op, arrays)
     assert len(results) == count
     for batch in (None, "batch"):
-        values = [None if a is None else Value(f"i{n}", _shape(a, batch if n == 0 else None), str(a.dtype), a if n else None)
-                  for n, a in enumerate(arrays)]  # fmt: skip
+        values = [None if a is None else _value(n, a, batch) for n, a in enumerate(arrays)]
         typed = spec(kind).infer(op, values)
         assert len(typed) == count
         for (shape, dtype), result in zip(typed, results, strict=True):
@@ -68,8 +66,10 @@ def make_op(kind: str, inputs: int = 1, outputs: int = 1, **attrs: Any) -> Op:
     )
 
 
-def _shape(array: Array, batch: str | None) -> Shape:
-    return array.shape if batch is None or array.ndim < 2 else (batch, *array.shape[1:])
+def _value(index: int, array: Array, batch: str | None) -> Value:
+    symbolic = batch is not None and index == 0 and array.ndim > 1
+    shape: Shape = (batch, *array.shape[1:]) if symbolic else array.shape
+    return Value(f"i{index}", shape, str(array.dtype), array if index else None)
 
 
 def agrees(shape: Shape, real: tuple[int, ...], *, exactly: bool) -> None:
@@ -89,4 +89,4 @@ def normal(*shape: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-__all__ = ["agrees", "assert_close", "in_onnx_runtime", "in_ours", "make_op", "normal", "onnx"]
+__all__ = ["agrees", "assert_close", "in_onnx_runtime", "in_ours", "make_op", "normal"]

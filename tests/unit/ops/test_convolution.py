@@ -71,7 +71,7 @@ def test_channels_last_is_the_same_convolution() -> None:
 
 def brute_force(x: Array, weights: Array, bias: Array, stride: int, pad: int, group: int) -> Array:
     """Python integers, one output at a time; x [C, H, W], weights [M, C / group, K, K]."""
-    channels, height, width = x.shape
+    _, height, width = x.shape
     out, per_group, size, _ = weights.shape
     rows, columns = ((n + 2 * pad - size) // stride + 1 for n in (height, width))
     y = np.zeros((out, rows, columns), object)
@@ -231,7 +231,7 @@ def test_shapes_that_do_not_fit_are_refused(x: tuple[int, ...], weights: tuple[i
 
 
 def test_a_window_larger_than_the_input_is_refused() -> None:
-    with pytest.raises(InputError, match="Q0404 the conv2d: .*at least one whole window"):
+    with pytest.raises(InputError, match=r"Q0404 the conv2d: .*at least one whole window"):
         in_ours("conv2d", [normal(1, 3, 2, 2), normal(8, 3, 3, 3)])
-    with pytest.raises(InputError, match="Q0404 the conv2d: .*3 input channels"):
+    with pytest.raises(InputError, match=r"Q0404 the conv2d: .*3 input channels"):
         in_ours("conv2d", [normal(1, 4, 5, 5), normal(8, 3, 3, 3)])

@@ -137,9 +137,9 @@ def test_shape_of_unknown_and_symbolic_inputs() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(InputError, match="Q0404 the maxpool2d: found an input of shape .* expected 4 axes"):
+    with pytest.raises(InputError, match=r"Q0404 the maxpool2d: found an input of shape .* expected 4 axes"):
         spec("maxpool2d").infer(make_op("maxpool2d", kernel=(2, 2)), [Value("x", (1, 2, 3))])
-    with pytest.raises(InputError, match="Q0404 the maxpool2d: .*at least one whole window"):
+    with pytest.raises(InputError, match=r"Q0404 the maxpool2d: .*at least one whole window"):
         in_ours("maxpool2d", [normal(1, 1, 2, 2)], kernel=(3, 3))
-    with pytest.raises(InputError, match="Q0405 the maxpool2d: .*without attribute kernel"):
+    with pytest.raises(InputError, match=r"Q0405 the maxpool2d: .*without attribute kernel"):
         in_ours("maxpool2d", [normal(1, 1, 2, 2)])
