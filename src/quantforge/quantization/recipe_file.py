@@ -60,9 +60,16 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
     """
     table = _toml(text, where)
     base = named_recipe(str(table.pop("base", "dpu-cnn")))
-    overrides = _overrides(table.pop("override", []), where)
-    recipe: Recipe = _updated(base, table, where, "")
-    return recipe.with_overrides(overrides)
+    return _laid_over(base, table, where)
+
+
+def patch_recipe(recipe: Recipe, text: str, where: str = "remedies") -> Recipe:
+    """`recipe` with the keys of a TOML text laid over it and its overrides added, as a report proposes them.
+
+    >>> patch_recipe(named_recipe("dpu"), "[equalize]\\nsweeps = 5").equalize
+    Equalization(sweeps=5, include_bias=False)
+    """
+    return _laid_over(recipe, _toml(text, where), where)
 
 
 def parse_overrides(text: str, where: str = "overrides") -> tuple[Override, ...]:
@@ -111,6 +118,12 @@ def _literal(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_literal(item) for item in value) + "]"
     return json.dumps(value)
+
+
+def _laid_over(recipe: Recipe, table: Table, where: str) -> Recipe:
+    overrides = _overrides(table.pop("override", []), where)
+    changed: Recipe = _updated(recipe, table, where, "")
+    return changed.with_overrides(overrides)
 
 
 def _toml(text: str, where: str) -> Table:

@@ -1,1 +1,7 @@
+"""Reports for people and programs: the terminal, JSON, and one self-contained HTML page, from the same data."""
 
+from quantforge.reporting.html import to_html
+from quantforge.reporting.json import from_json, to_json
+from quantforge.reporting.text import print_report, to_text
+
+__all__ = ["from_json", "print_report", "to_html", "to_json", "to_text"]

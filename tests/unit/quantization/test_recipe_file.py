@@ -5,7 +5,13 @@ import pytest
 from quantforge.diagnostics import InputError
 from quantforge.numerics.formats import IntFormat
 from quantforge.quantization.recipe import CPU_CNN, RECIPES, Equalization, Override, RangeMethod, Recipe
-from quantforge.quantization.recipe_file import load_recipe, parse_overrides, parse_recipe, recipe_text
+from quantforge.quantization.recipe_file import (
+    load_recipe,
+    parse_overrides,
+    parse_recipe,
+    patch_recipe,
+    recipe_text,
+)
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -52,6 +58,15 @@ def test_overrides_of_a_report_accept_nothing_else():
     )
     with pytest.raises(InputError, match="only \\[\\[override\\]\\]"):
         parse_overrides('name = "x"')
+
+
+def test_a_patch_changes_keys_and_adds_overrides():
+    kept = parse_recipe('base = "cpu"\n[[override]]\nop = "a"\nkeep_float = true')
+    patched = patch_recipe(kept, '[weights]\nper_channel = true\n[[override]]\nop = "b"\nkeep_float = true')
+    assert patched.weights.per_channel and patched.weights.format == kept.weights.format
+    assert [override.op for override in patched.overrides] == ["a", "b"]
+    with pytest.raises(InputError, match="Q0313 remedies: found key 'base'"):
+        patch_recipe(kept, 'base = "dpu"')
 
 
 def test_load_recipe_takes_a_recipe_a_name_or_a_file(tmp_path):

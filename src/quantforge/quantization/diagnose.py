@@ -1,0 +1,287 @@
+"""Why the loss is where it is: the tensors that make most of it, the likely cause of each, the cheapest remedy.
+
+What: each tensor gets a share of the loss. Where the noise at the graph's outputs was measured with only this
+tensor quantized, that is the share. Otherwise the relative noise that a layer adds is divided among its tensors
+by the relative noise of each,
+
+    loss(t) = sum over layers L of t:  n_L * n_t / sum over t' of L: n_t',        n = 10^(-SQNR / 10),
+
+and the tensors with the largest sums are examined. Rules are tried from the sharpest evidence to the weakest.
+Why: "the accuracy dropped" names no remedy; a tensor, a cause and a recipe line do.
+Cost: arithmetic on histograms of at most 128 bins.
+When it hurts: the division assumes that a layer passes the noise of its inputs on unchanged.
+Reference: none; the rules restate what users of such tools report in their issue trackers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantforge.calibration.methods import RangeMethod, ScaleKind
+from quantforge.graph import Array, QuantSpec
+from quantforge.numerics.formats import IntFormat
+from quantforge.quantization.recipe import Recipe
+from quantforge.quantization.report import (
+    CULPRITS,
+    Cause,
+    Culprit,
+    Histogram,
+    LayerReport,
+    TensorKind,
+    TensorReport,
+    relative_noise,
+)
+
+IMBALANCE = 6.0  # largest channel over the median channel, from which one scale starves the others
+OUTLIER_REACH = 4.0  # grid over the magnitude that 99.9 % of the values stay below
+SHARED_REACH = 4.0  # grid over the tensor's own largest magnitude, when other tensors share the spec
+COARSE_REACH = 1.6  # the same when nobody shares it: rounding up to a power of two costs at most 2
+BULK = 0.999
+CLIPPING = 1.0  # clipping noise over rounding noise, from which saturation is the cause
+CLIPPED_SHARE = 1e-3  # used when there is no histogram
+ONE_BYTE = 8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The likely cause of one tensor's loss, in words, and the recipe lines that remove it."""
+
+    cause: Cause
+    why: str
+    remedy: str
+
+
+def find_culprits(
+    tensors: Sequence[TensorReport], layers: Sequence[LayerReport], recipe: Recipe, count: int = CULPRITS
+) -> tuple[Culprit, ...]:
+    """The `count` tensors that make most of the loss, worst first; fewer when fewer lose anything."""
+    shares = loss_shares(tensors, layers)
+    by_name = {tensor.name: tensor for tensor in tensors}
+    worst = sorted((name for name in shares if shares[name] > 0.0), key=lambda name: (-shares[name], name))
+    culprits = []
+    for name in worst[:count]:
+        finding = diagnose(by_name[name], layers, recipe)
+        culprits.append(Culprit(name, shares[name], finding.cause, finding.why, finding.remedy))
+    return tuple(culprits)
+
+
+def loss_shares(tensors: Sequence[TensorReport], layers: Sequence[LayerReport]) -> Mapping[str, float]:
+    """Each tensor's share of the loss; the shares add up to 1, or are all 0 when nothing is lost."""
+    if any(tensor.output_noise is not None for tensor in tensors):
+        loss = {tensor.name: tensor.output_noise or 0.0 for tensor in tensors}
+    else:
+        loss = _divided_noise(tensors, layers)
+    total = sum(loss.values())
+    return {name: noise / total if total else 0.0 for name, noise in loss.items()}
+
+
+def diagnose(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding:
+    """The first rule that fits `tensor`."""
+    wider = _wider(tensor, recipe)
+    rules = (_saturated, _imbalanced, _shared, _outliers, _half_wasted, _coarse)
+    for rule in rules:
+        finding = rule(tensor, layers, recipe)
+        if finding is not None:
+            return finding
+    if _bits(tensor) < ONE_BYTE:
+        signed = isinstance(tensor.spec.format, IntFormat) and tensor.spec.format.signed
+        why = f"{tensor.spec.format} leaves it {2 ** _bits(tensor)} values"
+        return Finding(Cause.LOW_BITS, why, _override(tensor, "format", "int8" if signed else "uint8"))
+    why = "its grid fits its values; what is lost is what this number of bits costs"
+    return Finding(Cause.NO_SINGLE_CAUSE, why, wider)
+
+
+def grid_range(spec: QuantSpec) -> tuple[float, float]:
+    """The smallest and largest real value that `spec` can hold; of the widest slice when it is per axis.
+
+    >>> from quantforge.numerics.formats import INT8
+    >>> grid_range(QuantSpec.power_of_two(INT8, 5))
+    (-4.0, 3.96875)
+    """
+    if not isinstance(spec.format, IntFormat):
+        return float("-inf"), float("inf")
+    pairs = list(zip(spec.scale, spec.zero_point, strict=True))
+    low, high = spec.format.qmin, spec.format.qmax
+    return min((low - zero) * scale for scale, zero in pairs), max(
+        (high - zero) * scale for scale, zero in pairs
+    )
+
+
+def channel_spread(weights: Array, axis: int) -> float:
+    """Largest max|w| of a slice along `axis` over the median of the slices that are not all zero.
+
+    >>> channel_spread(np.array([[1.0, -2.0], [0.5, 2.0], [16.0, 0.0]]), axis=0)
+    8.0
+    """
+    rows = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
+    tops = np.abs(rows).max(axis=1, initial=0.0)
+    tops = tops[tops > 0.0]
+    return float(tops.max() / np.median(tops)) if tops.size else 1.0
+
+
+def _divided_noise(tensors: Sequence[TensorReport], layers: Sequence[LayerReport]) -> dict[str, float]:
+    own = {tensor.name: relative_noise(tensor.sqnr_db) for tensor in tensors}
+    loss = dict.fromkeys(own, 0.0)
+    for layer in layers:
+        names = [name for name in dict.fromkeys(layer.tensors) if name in own]
+        total = sum(own[name] for name in names)
+        if layer.added_db is not None and total > 0.0:
+            for name in names:
+                loss[name] += relative_noise(layer.added_db) * own[name] / total
+    return loss if any(loss.values()) else own
+
+
+def _saturated(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+    if tensor.saturation <= 0.0:
+        return None
+    if tensor.histogram is None or len(tensor.spec.scale) != 1:
+        clipped = tensor.saturation > CLIPPED_SHARE
+    else:
+        clipped = _clipping(tensor.histogram, tensor.spec) > CLIPPING
+    if not clipped:
+        return None
+    low, high = grid_range(tensor.spec)
+    why = (
+        f"{tensor.saturation:.2%} of its values lie outside its grid [{low:.4g}, {high:.4g}] "
+        f"(they reach {tensor.lo:.4g} to {tensor.hi:.4g}), and clipping them costs more than rounding the rest"
+    )
+    return Finding(Cause.SATURATED, why, _other_method(tensor, _covering(recipe, tensor), recipe))
+
+
+def _imbalanced(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+    spread = tensor.channel_spread
+    if tensor.kind is not TensorKind.WEIGHT or tensor.spec.axis is not None:
+        return None
+    if spread is None or spread < IMBALANCE:
+        return None
+    why = f"its largest channel is {spread:.3g} times the median one, so one scale leaves most channels few steps"
+    if recipe.weights.scales is ScaleKind.FLOAT:
+        remedy = f"[[override]]\ntensor = {_text(tensor.name)}\nper_channel = true"
+    elif recipe.equalize is None:
+        remedy = "[equalize]\nsweeps = 20"
+    else:
+        remedy = _wider(tensor, recipe)
+    return Finding(Cause.CHANNEL_IMBALANCE, why, remedy)
+
+
+def _shared(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+    reach = _reach(tensor)
+    if not tensor.shares_with or reach < SHARED_REACH:
+        return None
+    others = {tensor.name, *tensor.shares_with}
+    tied = (
+        layer for layer in layers if tensor.name in layer.tensors and len(others & set(layer.tensors)) > 1
+    )
+    joint = next(iter(sorted(tied, key=lambda layer: layer.kind != "concat")), None)
+    where = "" if joint is None else f" in {joint.kind} {joint.name}"
+    why = f"it shares one scale with {tensor.shares_with[0]}{where}, whose values reach {reach:.3g} times as far"
+    remedy = _wider(tensor, recipe) if joint is None else _keep_float(joint.name)
+    return Finding(Cause.SHARED_SCALE, why, remedy)
+
+
+def _outliers(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+    if tensor.histogram is None or len(tensor.spec.scale) != 1:
+        return None
+    bulk, (low, high) = _bulk(tensor.histogram), grid_range(tensor.spec)
+    furthest = max(-low, high)
+    if bulk <= 0.0 or furthest < OUTLIER_REACH * bulk or furthest > 2.0 * max(-tensor.lo, tensor.hi):
+        return None
+    why = f"{BULK:.1%} of its values stay below {bulk:.4g}, but its grid reaches to {furthest:.4g} for a few outliers"
+    per_channel = tensor.kind is TensorKind.WEIGHT and recipe.weights.scales is ScaleKind.FLOAT
+    if per_channel and tensor.spec.axis is None:
+        remedy = f"[[override]]\ntensor = {_text(tensor.name)}\nper_channel = true"
+    else:
+        remedy = _other_method(tensor, RangeMethod.MSE, recipe)
+    return Finding(Cause.OUTLIERS, why, remedy)
+
+
+def _half_wasted(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+    low, high = grid_range(tensor.spec)
+    one_sided = tensor.lo >= 0.0 or tensor.hi <= 0.0
+    if tensor.kind is not TensorKind.ACTIVATION or not one_sided or min(-low, high) < 0.5 * max(-low, high):
+        return None
+    if recipe.activations.scales is ScaleKind.POWER_OF_TWO or tensor.lo < 0.0:
+        return None  # no unsigned format to move to
+    why = f"its values are never negative, but {tensor.spec.format} keeps half of its integers for negative ones"
+    return Finding(Cause.WASTED_HALF, why, _override(tensor, "format", f"uint{_bits(tensor)}"))
+
+
+def _coarse(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+    reach = _reach(tensor)
+    if tensor.spec.position is None or reach < COARSE_REACH:
+        return None
+    why = f"its values just pass a power of two, so that its grid reaches {reach:.3g} times as far as they do"
+    return Finding(Cause.COARSE_STEP, why, _other_method(tensor, RangeMethod.MSE, recipe))
+
+
+def _clipping(histogram: Histogram, spec: QuantSpec) -> float:
+    """Noise of clipping over noise of rounding, from bin centers."""
+    low, high = grid_range(spec)
+    edges, counts = np.asarray(histogram.edges), np.asarray(histogram.counts, np.float64)
+    centers = (edges[:-1] + edges[1:]) / 2
+    excess = centers - np.clip(centers, low, high)
+    rounding = counts.sum() * spec.scale[0] ** 2 / 12
+    return float(counts @ excess**2 / rounding) if rounding > 0.0 else 0.0
+
+
+def _bulk(histogram: Histogram) -> float:
+    """The magnitude that `BULK` of the values stay below, to the outer edge of its bin."""
+    edges, counts = np.asarray(histogram.edges), np.asarray(histogram.counts)
+    outer = np.maximum(np.abs(edges[:-1]), np.abs(edges[1:]))
+    order = np.argsort(outer, kind="stable")
+    below = np.cumsum(counts[order])
+    return float(outer[order][np.searchsorted(below, BULK * histogram.total)]) if histogram.total else 0.0
+
+
+def _reach(tensor: TensorReport) -> float:
+    """How many times further the grid reaches than the tensor does, on the side where the tensor reaches more."""
+    if not isinstance(tensor.spec.format, IntFormat) or len(tensor.spec.scale) != 1:
+        return 1.0
+    low, high = grid_range(tensor.spec)
+    ratios = [
+        grid / seen for grid, seen in ((-low, -tensor.lo), (high, tensor.hi)) if seen > 0.0 and grid > 0.0
+    ]
+    return min(ratios, default=1.0)
+
+
+def _bits(tensor: TensorReport) -> int:
+    return tensor.spec.format.bits
+
+
+def _covering(recipe: Recipe, tensor: TensorReport) -> RangeMethod:
+    """The method that clips nothing under the scales of the recipe."""
+    rule = recipe.activations if tensor.kind is TensorKind.ACTIVATION else recipe.weights
+    return RangeMethod.NON_OVERFLOW if rule.scales is ScaleKind.POWER_OF_TWO else RangeMethod.MIN_MAX
+
+
+def _other_method(tensor: TensorReport, method: RangeMethod, recipe: Recipe) -> str:
+    """Choose the range by `method`, or, when that was done already, take more bits."""
+    if tensor.kind is TensorKind.BIAS or tensor.method == method.value:
+        return _wider(tensor, recipe)
+    return _override(tensor, "method", method.value)
+
+
+def _wider(tensor: TensorReport, recipe: Recipe) -> str:
+    """More bits where the scales are free; else the op in float, since such devices compute in 8 bits."""
+    rule = recipe.activations if tensor.kind is TensorKind.ACTIVATION else recipe.weights
+    if tensor.kind is TensorKind.BIAS or rule.scales is ScaleKind.POWER_OF_TWO or _bits(tensor) > ONE_BYTE:
+        return "" if tensor.producer is None else _keep_float(tensor.producer)
+    signed = isinstance(tensor.spec.format, IntFormat) and tensor.spec.format.signed
+    return _override(tensor, "format", "int16" if signed else "uint16")
+
+
+def _override(tensor: TensorReport, key: str, value: str) -> str:
+    return f"[[override]]\ntensor = {_text(tensor.name)}\n{key} = {_text(value)}"
+
+
+def _keep_float(op: str) -> str:
+    return f"[[override]]\nop = {_text(op)}\nkeep_float = true"
+
+
+def _text(name: str) -> str:
+    """A TOML string: JSON's escapes are TOML's, except that DEL has to be escaped too."""
+    return json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
