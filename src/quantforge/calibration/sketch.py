@@ -91,7 +91,12 @@ class Sketch:
     @property
     def finite(self) -> int:
         """Number of finite values."""
-        return self.count - self.nans - sum(self.infinities)
+        return self.count - self.special
+
+    @property
+    def special(self) -> int:
+        """Number of NaN and infinities."""
+        return self.nans + sum(self.infinities)
 
     @property
     def counts(self) -> Counts:
@@ -134,7 +139,10 @@ class Sketch:
 
     def merge(self, other: Sketch) -> None:
         """Add the counts of `other`; the order of merges does not matter."""
-        self._fold(other.counts)
+        bins, counts = other.occupied()
+        if self._folded is None:
+            self._folded = np.zeros(BINS, np.int64)
+        self._folded[bins] += counts
         self.count += other.count
         self.extent |= other.extent
         self.nans += other.nans
@@ -162,13 +170,10 @@ class Sketch:
 
     def _reserve(self, size: int) -> None:
         if self._pending + size > _FOLD_AT:
-            self._fold(self.counts, replace=True)
+            self._folded = self.counts
             self._lanes[:] = 0
             self._pending = 0
         self._pending += size
-
-    def _fold(self, counts: Counts, replace: bool = False) -> None:
-        self._folded = counts if replace or self._folded is None else self._folded + counts
 
     def _add_special(self, values: NDArray[np.float32]) -> Extent:
         """Count NaN and infinities apart; the extent of the rest."""
