@@ -264,9 +264,10 @@ def _type_of(value: Value) -> Any:
 
 
 def _inner_types(graph: Graph) -> list[Any]:
+    """Types of real-valued tensors, for viewers and compilers; runtimes infer the rest themselves."""
     ends = {*graph.inputs, *graph.outputs}
     inner = (graph.value(name) for op in graph.ops for name in op.outputs if name not in ends)
-    return [_type_of(v) for v in inner if v.shape is not None and v.dtype not in (UNKNOWN, NOT_A_TENSOR)]
+    return [_type_of(value) for value in inner if value.is_float and value.shape is not None]
 
 
 def _equal(a: Array, b: Array) -> bool:

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,8 +69,6 @@ def to_proto(graph: Graph, recipe: str = "") -> Any:
 
 
 def _built(graph: Graph, recipe: str) -> Built:
-    from importlib.metadata import version
-
     built = build(graph)
     notes: Mapping[str, str] = {"quantforge.version": version("quantforge"), "quantforge.recipe": recipe}
     metadata = dict(getattr(graph.native, "metadata", {}))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
 
 from quantforge.frontends.onnx import partial
 from quantforge.frontends.onnx.native import ORT_ERRORS, STRING, element_type, is_default_domain
@@ -23,6 +23,14 @@ from quantforge.graph import Array, Shape
 
 _MAX_FOLDED_BYTES = 1 << 24  # a folded result may be larger than this only if its inputs already are
 _TO_THE_END = np.iinfo(np.int64).max
+# What a Constant holds by the type of its attribute; "" keeps the dtype of a tensor.
+_CONSTANT_DTYPES = {
+    AttributeProto.TENSOR: "",
+    AttributeProto.FLOAT: "float32",
+    AttributeProto.FLOATS: "float32",
+    AttributeProto.INT: "int64",
+    AttributeProto.INTS: "int64",
+}
 _NEVER_FOLDED = {
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "If", "Loop", "Scan", "SequenceMap"),
     *("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"),
@@ -95,12 +103,12 @@ def _fold_constant_node(node: Any, body: Body) -> bool:
     """Constant nodes become constants."""
     if node.op_type != "Constant" or not is_default_domain(node.domain):
         return False
-    attributes = partial.attributes_of(node)
-    for name in ("value", "value_float", "value_floats", "value_int", "value_ints"):
-        if name in attributes:
-            kind = np.float32 if "float" in name else np.int64
-            value = attributes[name]
-            body.consts[node.output[0]] = value if name == "value" else np.asarray(value, kind)
+    for attribute in node.attribute:
+        dtype = _CONSTANT_DTYPES.get(attribute.type)
+        if attribute.name.startswith("value") and dtype is not None:
+            body.consts[node.output[0]] = np.asarray(
+                partial.attributes_of(node)[attribute.name], dtype or None
+            )
             return True
     return False
 

@@ -13,6 +13,7 @@ import numpy as np
 from onnx import inliner
 
 from quantforge.diagnostics import InputError
+from quantforge.frontends.onnx.check import check_body
 from quantforge.frontends.onnx.fold import Body, captured_names, fold_once
 from quantforge.frontends.onnx.infer import infer_types, named_inputs
 from quantforge.frontends.onnx.kinds import kind_of
@@ -75,7 +76,7 @@ def _body(loaded: LoadedModel) -> Body:
     opsets = {("" if is_default_domain(o.domain) else o.domain): int(o.version) for o in model.opset_import}
     outputs = tuple(output.name for output in model.graph.output)
     body = Body(list(model.graph.node), dict(loaded.arrays), outputs, opsets, int(model.ir_version))
-    _check_names(body, loaded)
+    check_body(body, (proto.name for proto in model.graph.input), loaded.name)
     for node, name in zip(body.nodes, _unique_names(body.nodes), strict=True):
         node.name = name
     return body
@@ -83,40 +84,6 @@ def _body(loaded: LoadedModel) -> Body:
 
 def _graph_inputs(loaded: LoadedModel) -> list[Any]:
     return [proto for proto in loaded.model.graph.input if proto.name not in loaded.arrays]
-
-
-def _check_names(body: Body, loaded: LoadedModel) -> None:
-    """Every value is made once, before it is read; outputs exist."""
-    made = {proto.name for proto in loaded.model.graph.input} | set(body.consts)
-    for node in body.nodes:
-        for name in (*node.input, *captured_names(node)):
-            if name and name not in made:
-                _malformed(
-                    loaded,
-                    f"node {node.name or node.op_type!r}",
-                    f"input {name!r} that nothing before it makes",
-                )
-        for name in node.output:
-            if name and name in made:
-                _malformed(
-                    loaded, f"node {node.name or node.op_type!r}", f"output {name!r} that exists already"
-                )
-            made.add(name)
-    for name in body.outputs:
-        if name not in made:
-            _malformed(loaded, "the graph outputs", f"{name!r} that nothing makes")
-    if not body.outputs:
-        _malformed(loaded, "the graph", "no outputs")
-
-
-def _malformed(loaded: LoadedModel, where: str, found: str) -> None:
-    raise InputError(
-        "Q0109",
-        f"{loaded.name}: {where}",
-        found,
-        "a graph in which every value is made once, before it is used",
-        "run onnx.checker.check_model on the file and export it again",
-    )
 
 
 def _upgrade(body: Body, loaded: LoadedModel, version: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import mmap
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,7 +24,12 @@ from quantforge.graph import Array
 Source = str | os.PathLike[str] | bytes | Any  # Any: an onnx.ModelProto
 
 _MAPPED_BYTES = 1024  # smaller weights are not worth leaving in the file
-_PACKED = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1, TensorProto.STRING)
+# Types whose bytes are not one NumPy item per element.
+_PACKED = {
+    code
+    for name, code in TensorProto.DataType.items()
+    if name in ("STRING", "INT2", "UINT2", "INT4", "UINT4", "FLOAT4E2M1")
+}
 _LOOKS_LIKE = {
     b"version https://git-lfs": "a Git LFS pointer (the weights were never fetched)",
     b"\x89HDF": "an HDF5 file (Keras weights?)",
@@ -63,24 +67,28 @@ class _Reader:
         except (ValueError, TypeError, KeyError, OverflowError, NotImplementedError) as error:
             return bad_tensor(self.name, tensor.name, str(error))
 
-    def payload(self, tensor: Any, data: memoryview) -> Array:
-        """`tensor`, whose raw data is `data`."""
+    def payload(self, tensor: Any, data: memoryview, offset: int | None = None) -> Array:
+        """`tensor`, whose raw data is `data`, at `offset` of the model file when it comes from one."""
         if tensor.data_type in _PACKED:
             whole = TensorProto()
             whole.CopyFrom(tensor)
             whole.raw_data = bytes(data)
             return self.array(whole)
-        return self._view(tensor, data)
+        return self._view(tensor, data, offset)
 
-    def _view(self, tensor: Any, data: memoryview) -> Array:
+    def _view(self, tensor: Any, data: memoryview, offset: int | None) -> Array:
         shape = tuple(int(d) for d in tensor.dims)
         try:
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
-            flat = np.frombuffer(data, dtype)
-            array = flat.reshape(shape)
+            array = np.frombuffer(data, dtype).reshape(shape)
+            if array.flags.aligned:
+                return array
+            if offset is None or self.path is None:
+                return array.copy()
+            # Read rather than copy: pages of a mapping count as this process's memory once touched.
+            return np.fromfile(self.path, dtype, array.size, offset=offset).reshape(shape)
         except (ValueError, TypeError, KeyError) as error:
             return bad_tensor(self.name, tensor.name, str(error))
-        return array if array.flags.aligned else array.copy()
 
     def _external(self, tensor: Any) -> Array:
         entries = {entry.key: entry.value for entry in tensor.external_data}
@@ -194,12 +202,28 @@ def _split_bytes(buffer: memoryview, reader: _Reader) -> tuple[Any, dict[str, Ar
         raise _not_onnx(reader.name, _describe(buffer, str(error))) from error
     if not model.HasField("graph") or not (model.opset_import or model.ir_version):
         raise _not_onnx(reader.name, _describe(buffer, "no graph inside"))
-    ranges = {p.index: buffer[p.start : p.end] for p in payloads}
-    arrays = {
-        tensor.name: reader.payload(tensor, ranges[index]) if index in ranges else reader.array(tensor)
-        for index, tensor in enumerate(model.graph.initializer)
-    }
+    _check_text(model, reader.name)
+    ranges = {payload.index: payload for payload in payloads}
+    arrays: dict[str, Array] = {}
+    for index, tensor in enumerate(model.graph.initializer):
+        at = ranges.get(index)
+        if at is None:
+            arrays[tensor.name] = reader.array(tensor)
+        else:
+            arrays[tensor.name] = reader.payload(tensor, buffer[at.start : at.end], at.start)
     return model, arrays
+
+
+def _check_text(message: Any, name: str) -> None:
+    """Names must be text; protobuf hands out ill-formed UTF-8 as bytes."""
+    for descriptor, value in message.ListFields():
+        repeated = descriptor.is_repeated
+        if descriptor.type == descriptor.TYPE_STRING:
+            if not all(isinstance(text, str) for text in (value if repeated else (value,))):
+                raise _not_onnx(name, f"text that is not UTF-8 in field {descriptor.name!r}")
+        elif descriptor.type == descriptor.TYPE_MESSAGE:
+            for inner in value if repeated else (value,):
+                _check_text(inner, name)
 
 
 def _split_proto(source: Any, reader: _Reader) -> tuple[Any, dict[str, Array]]:
@@ -244,10 +268,9 @@ def dense_array(sparse: Any, model: str) -> Array:
     return dense
 
 
-def tensor_arrays(tensors: Mapping[str, Any], model: str) -> dict[str, Array]:
-    """Arrays of inline tensors, by name."""
-    reader = _Reader(model)
-    return {name: reader.array(tensor) for name, tensor in tensors.items()}
+def inline_array(tensor: Any, model: str) -> Array:
+    """The data of a TensorProto that is no initializer (an attribute): never external."""
+    return _Reader(model).array(tensor)
 
 
 def _refuse_escape(where: str, model: Path, location: str) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import helper
 
+from quantforge.frontends.onnx.load import inline_array
 from quantforge.frontends.onnx.native import dtype_name
 from quantforge.graph import Array, Shape
 
@@ -56,7 +57,7 @@ def attributes_of(node: Any) -> dict[str, Any]:
 
 def _attribute(attribute: Any) -> Any:
     if attribute.type == attribute.TENSOR:
-        return numpy_helper.to_array(attribute.t)
+        return inline_array(attribute.t, "the model")
     value = helper.get_attribute_value(attribute)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

@@ -18,7 +18,7 @@ from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx.build import build
 from quantforge.frontends.onnx.emit import external_tensor, is_raw, tensor_proto
 from quantforge.frontends.onnx.infer import shape_text
-from quantforge.frontends.onnx.native import ORT_ERRORS
+from quantforge.frontends.onnx.native import NOT_A_TENSOR, ORT_ERRORS, STRING
 from quantforge.graph import Array, Graph, Shape, Value
 from quantforge.graph.execution import Feeds
 from quantforge.graph.quantize import fake_quantize_value
@@ -140,21 +140,11 @@ class OnnxSession:
         return {name: next(s[name] for s in sources if name in s) for name in self._observe}
 
     def _compute(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        shapes = tuple(array.shape for array in arrays.values())
-        reuse = shapes == self._shapes
-        values = {n: ort.OrtValue.ortvalue_from_numpy(a) for n, a in arrays.items() if n in self._needed}
-        for name, value in values.items():
-            self._binding.bind_ortvalue_input(name, value)
-        self._binding.clear_binding_outputs()
-        if not reuse:
-            self._buffers = {}
-        for name in self._names:
-            if name in self._buffers:
-                self._binding.bind_ortvalue_output(name, self._buffers[name])
-            else:
-                self._binding.bind_output(name)
         try:
-            self._runtime.run_with_iobinding(self._binding)
+            if any(info.dtype == STRING for info in self.inputs):  # strings cannot be bound
+                feeds = {name: arrays[name] for name in self._needed}
+                return dict(zip(self._names, self._runtime.run(list(self._names), feeds), strict=True))
+            return self._compute_bound(arrays)
         except ORT_ERRORS as error:
             self._shapes, self._buffers = None, {}
             raise InputError(
@@ -164,6 +154,20 @@ class OnnxSession:
                 "a run without errors",
                 "check that these shapes are ones the model was made for",
             ) from error
+
+    def _compute_bound(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        shapes = tuple(array.shape for array in arrays.values())
+        if shapes != self._shapes:
+            self._shapes, self._buffers = None, {}
+        for name in self._needed:
+            self._binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(arrays[name]))
+        self._binding.clear_binding_outputs()
+        for name in self._names:
+            if name in self._buffers:
+                self._binding.bind_ortvalue_output(name, self._buffers[name])
+            else:
+                self._binding.bind_output(name)
+        self._runtime.run_with_iobinding(self._binding)
         outputs = dict(zip(self._names, self._binding.get_outputs(), strict=True))
         self._shapes = shapes
         self._buffers = {name: outputs[name] for name in self._kept}
@@ -186,7 +190,7 @@ class OnnxSession:
 def _checked_input(info: InputInfo, array: Array, sizes: dict[str, int]) -> Array:
     array = np.asarray(array)
     where = f"input {info.name!r}"
-    if info.dtype == "string":
+    if info.dtype == STRING:
         return array
     if array.dtype.name != info.dtype:
         fix = f"convert it with .astype('{info.dtype}')"
@@ -208,13 +212,13 @@ def _checked_input(info: InputInfo, array: Array, sizes: dict[str, int]) -> Arra
 
 
 def _check_observed(graph: Graph, observe: Sequence[str]) -> None:
-    missing = [name for name in observe if not graph.has_value(name)]
+    missing = [n for n in observe if not graph.has_value(n) or graph.value(n).dtype == NOT_A_TENSOR]
     if missing:
         raise InputError(
             "Q0117",
             f"model {graph.name!r}",
-            f"no value named {', '.join(map(repr, missing[:3]))}",
-            "names of values of the graph",
+            f"no tensor named {', '.join(map(repr, missing[:3]))}",
+            "names of tensors of the graph",
             "list them with `quantforge show`, or pass the graph's outputs",
         )
 
