@@ -1,4 +1,4 @@
-"""``--apply``: overrides out of a report or a TOML file."""
+"""``--apply``: a recipe changed by a report or a TOML file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from quantforge.cli.apply import read_overrides
+from quantforge.cli.apply import apply_remedies
 from quantforge.diagnostics import InputError
-from quantforge.quantization.recipe import Override
+from quantforge.quantization.recipe import DPU_CNN, Override
 from quantforge.quantization.report import Cause, Culprit, DataReport, QuantizationReport
 from quantforge.reporting.json import to_json
 
@@ -24,7 +24,7 @@ def report_with(*remedies: str) -> QuantizationReport:
 def test_the_remedies_of_a_report(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(to_json(report_with(REMEDY, REMEDY, '[[override]]\ntensor = "x"\nper_channel = true\n')))
-    assert read_overrides(path) == (
+    assert apply_remedies(DPU_CNN, path).overrides == (
         Override(op="/head/*", keep_float=True),
         Override(tensor="x", per_channel=True),
     )
@@ -33,20 +33,22 @@ def test_the_remedies_of_a_report(tmp_path: Path) -> None:
 def test_a_report_without_remedies_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(to_json(report_with()))
-    assert read_overrides(path) == ()
+    assert apply_remedies(DPU_CNN, path) == DPU_CNN
 
 
 def test_a_toml_file(tmp_path: Path) -> None:
     path = tmp_path / "overrides.toml"
-    path.write_text(REMEDY)
-    assert read_overrides(path) == (Override(op="/head/*", keep_float=True),)
+    path.write_text("[weights]\nper_channel = true\n" + REMEDY)
+    changed = apply_remedies(DPU_CNN, path)
+    assert changed.weights.per_channel
+    assert changed.overrides == (Override(op="/head/*", keep_float=True),)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"Q0004 .*missing\.json: found .*No such file.*; try: check the path"
     ):
-        read_overrides(tmp_path / "missing.json")
+        apply_remedies(DPU_CNN, tmp_path / "missing.json")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"Q0004 .*binary\.toml: found .*can't decode"):
-        read_overrides(tmp_path / "binary.toml")
+        apply_remedies(DPU_CNN, tmp_path / "binary.toml")
