@@ -20,26 +20,20 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn, TypeVar
 
 import numpy as np
 
 from quantforge.diagnostics import InputError
 from quantforge.graph.graph import Array, Attr, Dim, Graph, Op, Origin, Shape, Value
 from quantforge.graph.spec import QuantSpec
+from quantforge.graph.tokens import BARE_NAME, INTEGER, LineReader
 from quantforge.numerics.formats import parse_format
 from quantforge.numerics.rounding import Rounding
 
 INLINE_ELEMENTS = 16
 DIGEST_DIGITS = 16
 
-_BARE = r"[A-Za-z0-9_./-]+(?::[A-Za-z0-9_./-]+)*"
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_TOKEN = re.compile(rf"\s*(?:(%(?:{_QUOTED}|{_BARE}))|({_QUOTED})|([A-Za-z0-9_.+-]+)|([^\s]))", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_INTEGER = re.compile(r"-?[0-9]+")
-
-T = TypeVar("T")
 
 
 def print_graph(graph: Graph) -> str:
@@ -74,7 +68,7 @@ def parse_graph(text: str, constants: Mapping[str, Array] | None = None) -> Grap
     graph = Graph("")
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            _parse_line(graph, _Reader(line, number), constants or {})
+            _parse_line(graph, LineReader(line, number), constants or {})
     return graph
 
 
@@ -183,7 +177,7 @@ def _digest(const: Array) -> str:
 
 
 def _name(name: str) -> str:
-    return "%" + (name if re.fullmatch(_BARE, name) else _quote(name))
+    return "%" + (name if re.fullmatch(BARE_NAME, name) else _quote(name))
 
 
 def _word(word: str) -> str:
@@ -201,89 +195,7 @@ def _quotes(texts: tuple[str, ...]) -> str:
 # parsing
 
 
-class _Reader:
-    """The tokens of one line, read from left to right."""
-
-    def __init__(self, line: str, number: int) -> None:
-        self._number = number
-        self._tokens = [match[match.lastindex or 0] for match in _TOKEN.finditer(line)]
-        self._at = 0
-
-    @property
-    def next(self) -> str:
-        """The next token, "" at the end of the line."""
-        return self._tokens[self._at] if self._at < len(self._tokens) else ""
-
-    def take(self) -> str:
-        """Read any token."""
-        token = self.next
-        self._at += 1
-        return token
-
-    def accept(self, token: str) -> bool:
-        """Read `token` if it comes next."""
-        found = self.next == token
-        self._at += found
-        return found
-
-    def expect(self, token: str) -> None:
-        """Read `token`, which must come next."""
-        if not self.accept(token):
-            self.refuse(repr(token))
-
-    def refuse(self, expected: str) -> NoReturn:
-        """Raise Q0407 at the next token."""
-        found = repr(self.next) if self.next else "the end of the line"
-        raise InputError(
-            "Q0407", f"line {self._number}", found, expected, "compare with the text of print_graph"
-        )
-
-    def word(self) -> str:
-        """A word, or a quoted string in its place."""
-        return self.string() if self.next.startswith('"') else self._matching(r"[A-Za-z0-9_.+-]+", "a word")
-
-    def string(self) -> str:
-        """A quoted string."""
-        return str(json.loads(self._matching(_QUOTED, "a string in quotes"), strict=False))
-
-    def name(self) -> str:
-        """A value name; "" for ``_``."""
-        if self.accept("_"):
-            return ""
-        token = self._matching(rf"%(?:{_QUOTED}|{_BARE})", "a value name such as %x")[1:]
-        return str(json.loads(token, strict=False)) if token.startswith('"') else token
-
-    def integer(self) -> int:
-        """An integer."""
-        return int(self._matching(_INTEGER.pattern, "an integer"))
-
-    def number(self) -> float:
-        """A float or an integer."""
-        try:
-            value = float(self.next)
-        except ValueError:
-            self.refuse("a number")
-        self._at += 1
-        return value
-
-    def listed(self, opening: str, closing: str, item: Callable[[], T]) -> list[T]:
-        """Items between brackets, parted by commas; one comma may trail."""
-        items: list[T] = []
-        self.expect(opening)
-        while not self.accept(closing):
-            items.append(item())
-            if not self.accept(","):
-                self.expect(closing)
-                break
-        return items
-
-    def _matching(self, pattern: str, expected: str) -> str:
-        if not re.fullmatch(pattern, self.next, re.DOTALL):
-            self.refuse(expected)
-        return self.take()
-
-
-def _parse_line(graph: Graph, line: _Reader, constants: Mapping[str, Array]) -> None:
+def _parse_line(graph: Graph, line: LineReader, constants: Mapping[str, Array]) -> None:
     if line.accept("graph"):
         graph.name = line.string()
     elif line.accept("input"):
@@ -301,7 +213,7 @@ def _parse_line(graph: Graph, line: _Reader, constants: Mapping[str, Array]) -> 
         line.refuse("the end of the line")
 
 
-def _parse_op(graph: Graph, line: _Reader) -> None:
+def _parse_op(graph: Graph, line: LineReader) -> None:
     outputs = [_parse_declaration(graph, line)]
     while line.accept(","):
         outputs.append(_parse_declaration(graph, line))
@@ -324,7 +236,7 @@ def _parse_op(graph: Graph, line: _Reader) -> None:
     graph.add_op(Op(kind, op_name, tuple(inputs), tuple(outputs), attrs, Origin(names, made_by)))
 
 
-def _parse_declaration(graph: Graph, line: _Reader) -> str:
+def _parse_declaration(graph: Graph, line: LineReader) -> str:
     name = line.name()
     if name:
         line.expect(":")
@@ -334,7 +246,7 @@ def _parse_declaration(graph: Graph, line: _Reader) -> str:
     return name
 
 
-def _parse_constant(graph: Graph, line: _Reader, constants: Mapping[str, Array]) -> str:
+def _parse_constant(graph: Graph, line: LineReader, constants: Mapping[str, Array]) -> str:
     """A declaration, with data behind an equals sign."""
     name = _parse_declaration(graph, line)
     if line.accept("="):
@@ -344,7 +256,7 @@ def _parse_constant(graph: Graph, line: _Reader, constants: Mapping[str, Array])
     return name
 
 
-def _parse_data(line: _Reader, value: Value, constants: Mapping[str, Array]) -> Array:
+def _parse_data(line: LineReader, value: Value, constants: Mapping[str, Array]) -> Array:
     if line.accept("sha256"):
         line.expect(":")
         digest = f"sha256:{line.word()}"
@@ -364,37 +276,25 @@ def _parse_data(line: _Reader, value: Value, constants: Mapping[str, Array]) -> 
         line.refuse(f"the elements of {_type(dtype, shape)}")
 
 
-def _parse_type(line: _Reader) -> tuple[str, Shape | None]:
+def _parse_type(line: LineReader) -> tuple[str, Shape | None]:
     dtype = line.word()
     return dtype, tuple(line.listed("[", "]", lambda: _parse_dim(line))) if line.next == "[" else None
 
 
-def _parse_dim(line: _Reader) -> Dim:
+def _parse_dim(line: LineReader) -> Dim:
     if line.accept("?"):
         return None
-    return line.integer() if _INTEGER.fullmatch(line.next) else line.word()
+    return line.integer() if INTEGER.fullmatch(line.next) else line.word()
 
 
-def _parse_spec(line: _Reader) -> QuantSpec:
+def _parse_spec(line: LineReader) -> QuantSpec:
     format_ = parse_format(line.word())
     fields: dict[str, tuple[float, ...]] = {}
     rounding = Rounding.HALF_EVEN
-    while line.next == "(" or line.next == ",":
-        line.take()
-        key = line.word()
-        line.expect("=")
-        if key == "rounding":
-            rounding = (
-                Rounding(line.word()) if line.next in list(Rounding) else line.refuse("a rounding mode")
-            )
-        elif key in ("position", "axis", "scale", "zero_point"):
-            read: Callable[[], float] = line.number if key == "scale" else line.integer
-            fields[key] = tuple(line.listed("[", "]", read)) if line.next == "[" else (read(),)
-        else:
-            line.refuse("position, scale, zero_point, axis or rounding")
-        if line.next != ",":
-            line.expect(")")
-            break
+    if line.next == "(":
+        listed = line.listed("(", ")", lambda: _parse_spec_field(line))
+        rounding = next((mode for _, mode in listed if isinstance(mode, Rounding)), rounding)
+        fields = {key: numbers for key, numbers in listed if isinstance(numbers, tuple)}
     if "position" in fields:
         return QuantSpec.power_of_two(format_, int(fields["position"][0]), rounding)
     scale = fields.get("scale", (1.0,))
@@ -403,15 +303,26 @@ def _parse_spec(line: _Reader) -> QuantSpec:
     return QuantSpec(format_, scale, zero_point, axis, rounding)
 
 
-def _parse_attr(line: _Reader) -> Attr:
+def _parse_spec_field(line: LineReader) -> tuple[str, Rounding | tuple[float, ...]]:
+    key = line.word()
+    line.expect("=")
+    if key == "rounding":
+        return key, Rounding(line.word()) if line.next in list(Rounding) else line.refuse("a rounding mode")
+    if key not in ("position", "axis", "scale", "zero_point"):
+        line.refuse("position, scale, zero_point, axis or rounding")
+    read: Callable[[], float] = line.number if key == "scale" else line.integer
+    return key, tuple(line.listed("[", "]", read)) if line.next == "[" else (read(),)
+
+
+def _parse_attr(line: LineReader) -> Attr:
     if line.next == "(":
         return tuple(line.listed("(", ")", lambda: _parse_scalar(line)))  # type: ignore[return-value]
     return _parse_scalar(line)
 
 
-def _parse_scalar(line: _Reader) -> int | float | str | bool:
+def _parse_scalar(line: LineReader) -> int | float | str | bool:
     if line.next.startswith('"'):
         return line.string()
     if line.next in ("true", "false"):
         return line.take() == "true"
-    return line.integer() if _INTEGER.fullmatch(line.next) else line.number()
+    return line.integer() if INTEGER.fullmatch(line.next) else line.number()
