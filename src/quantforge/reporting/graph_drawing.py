@@ -54,7 +54,7 @@ def shorten(name: str, length: int) -> str:
     """The end of a long name, which tells more than its beginning; it starts at a slash if one is near.
 
     >>> shorten("/features/features.17/conv/Conv", 16), shorten("a_name_without_any_slash", 12)
-    ('…/conv/Conv', '…_any_slash')
+    ('…/conv/Conv', '…t_any_slash')
     """
     if len(name) <= length:
         return name

@@ -82,10 +82,11 @@ def _axis(histogram: Histogram, spec: QuantSpec) -> _Axis:
 
 
 def _outline(histogram: Histogram, axis: _Axis) -> str:
-    """The stepped outline of the logarithm of the density."""
+    """The stepped outline of the logarithm of the density; a bin without width counts as one pixel wide."""
     bins = list(zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False))
     heights = [
-        math.log10(count / (high - low)) if count and high > low else None for low, high, count in bins
+        math.log10(count / max(high - low, 1.0 / axis.pixels_per_unit)) if count else None
+        for low, high, count in bins
     ]
     known = [height for height in heights if height is not None]
     foot = min(known) - DECADES_BELOW

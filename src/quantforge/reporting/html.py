@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import resources
 
 from quantforge.quantization.report import QuantizationReport
-from quantforge.reporting import listings, sections
+from quantforge.reporting import listings, sections, wording
 from quantforge.reporting.markup import element, escape
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -62,7 +62,7 @@ def _title(report: QuantizationReport) -> str:
     if report.target:
         facts.append(f"target {report.target}")
     facts += [
-        f"calibrated with {data.samples} samples in {data.batches} batches of {data.source}",
+        f"calibrated with {wording.calibration(data)}",
         f"model {report.model_hash[:HASH_LENGTH]}",
         f"quantforge {report.tool_version}",
     ]

@@ -61,5 +61,5 @@ def _number(value: float) -> str:
     >>> _number(12.0), _number(3.14159)
     ('12', '3.1')
     """
-    text = f"{value:.1f}"
+    text = f"{round(value, 1) + 0.0:.1f}"  # + 0.0 turns -0 into 0
     return text.removesuffix(".0")

@@ -64,10 +64,11 @@ def culprits(report: QuantizationReport) -> str:
     total = sum(culprit.share for culprit in report.culprits)
     lead = element(
         "p",
-        f"{len(names)} of {len(report.tensors)} tensors make {wording.percent(total)} of the loss. "
-        "Save this report as JSON and repeat the command with ",
-        element("code", "--apply REPORT.json"),
-        " to apply every remedy below, or copy single ones into the recipe.",
+        f"{wording.percent(total)} of the loss comes from {wording.counted(len(names), 'tensor')} "
+        f"out of {len(report.tensors):,}. "
+        "Repeat the command with ",
+        element("code", "--apply report.json"),
+        " to apply every remedy below, or copy single ones into a recipe.",
         class_="lead",
     )
     rows = "".join(_culprit(rank + 1, culprit) for rank, culprit in enumerate(report.culprits))
@@ -172,7 +173,7 @@ def _output_card(output: OutputReport) -> str:
     if output.agreement is not None:
         facts.append(f"same answer as float {wording.percent(output.agreement)}")
     if output.samples:
-        facts.append(f"{output.samples:,} samples")
+        facts.append(wording.counted(output.samples, "sample"))
     if output.float_accuracy is None or output.quantized_accuracy is None:
         return _card(f"Output {output.name}", wording.decibels(output.sqnr_db), "SQNR", "<br>".join(facts))
     accuracy = (

@@ -61,7 +61,7 @@ def _facts(report: QuantizationReport) -> Iterable[tuple[str, str]]:
     """The lines of the summary: a label and a text."""
     data, (before, after) = report.data, report.model_bytes
     yield "recipe", report.recipe + (f" for {report.target}" if report.target else "")
-    yield "data", f"{data.samples} samples in {data.batches} batches of {data.source}"
+    yield "data", wording.calibration(data)
     ratio = f" ({before / after:.2g} times smaller)" if after else ""
     yield "size", f"{wording.size(before)} → {wording.size(after)}{ratio}"
     operations = report.operations
@@ -74,7 +74,8 @@ def _facts(report: QuantizationReport) -> Iterable[tuple[str, str]]:
         yield "memory", f"peak {wording.size(report.peak_memory_bytes)}"
     if report.notes or report.notices:
         refused = sum(not note.done for note in report.notes)
-        yield "notes", f"{len(report.notes) - refused} done, {refused} refused, {len(report.notices)} notices"
+        notices = wording.counted(len(report.notices), "notice")
+        yield "notes", f"{len(report.notes) - refused} done, {refused} refused, {notices}"
 
 
 def _output(output: OutputReport) -> str:
@@ -86,7 +87,7 @@ def _output(output: OutputReport) -> str:
             f"accuracy {wording.percent(output.float_accuracy)} → {wording.percent(output.quantized_accuracy)}"
         )
     if output.samples:
-        words.append(f"{output.samples} samples")
+        words.append(wording.counted(output.samples, "sample"))
     return ", ".join(words)
 
 
@@ -97,17 +98,19 @@ def _culprits(report: QuantizationReport) -> Iterable[RenderableType]:
     from rich.text import Text
 
     total = sum(culprit.share for culprit in report.culprits)
-    table = _table(f"{len(report.culprits)} tensors make {wording.percent(total)} of the loss")
+    makers = wording.counted(len(report.culprits), "tensor")
+    table = _table(f"where {wording.percent(total)} of the loss comes from: {makers}")
     table.add_column("share", justify="right", no_wrap=True)
-    table.add_column("tensor and why", ratio=3, overflow="fold")
-    table.add_column("remedy", ratio=2, overflow="fold")
+    table.add_column("tensor, why, remedy", ratio=1, overflow="fold")
     for culprit in report.culprits:
         words = Text(culprit.tensor, style="bold")
         words.append(f"\n{wording.CAUSES[culprit.cause]}: ", style="yellow")
         words.append(culprit.why, style="not bold")
-        table.add_row(wording.percent(culprit.share), words, Text(culprit.remedy or "none in the recipe"))
+        for line in culprit.remedy.splitlines():
+            words.append(f"\n  {line}", style="not bold green")
+        table.add_row(wording.percent(culprit.share), words)
     yield table
-    yield Text("--apply REPORT.json adds the remedies to the recipe", style="dim")
+    yield Text("--apply report.json adds the remedies to the recipe", style="dim")
 
 
 def _layers(report: QuantizationReport, full: bool) -> Iterable[RenderableType]:
@@ -146,7 +149,7 @@ def _float_ops(report: QuantizationReport, full: bool) -> Iterable[RenderableTyp
         return
     from rich.text import Text
 
-    table = _table(f"{len(kept)} operators stayed float")
+    table = _table(f"stayed float: {wording.counted(len(kept), 'operator')}")
     table.add_column("operators", ratio=1, overflow="fold")
     table.add_column("why", ratio=1, overflow="fold")
     table.add_column("code", no_wrap=True)
@@ -197,6 +200,7 @@ def _table(title: str) -> Table:
         title_justify="left",
         title_style="",
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         expand=True,
         padding=(0, 1, 0, 0),
         header_style="dim",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from quantforge.graph import QuantSpec
-from quantforge.quantization.report import Cause
+from quantforge.quantization.report import Cause, DataReport
 
 NOTHING = "–"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -78,6 +78,25 @@ def seconds(value: float) -> str:
     if value < 60.0:
         return f"{value:.3g} s"
     return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def counted(count: int, what: str, many: str | None = None) -> str:
+    """A number of things.
+
+    >>> counted(1, "sample"), counted(10_000, "sample"), counted(2, "batch", "batches")
+    ('1 sample', '10,000 samples', '2 batches')
+    """
+    return f"{count:,} {what if count == 1 else many or what + 's'}"
+
+
+def calibration(data: DataReport) -> str:
+    """What calibration saw.
+
+    >>> calibration(DataReport("images", 256, 1))
+    '256 samples in 1 batch of images'
+    """
+    batches = counted(data.batches, "batch", "batches")
+    return f"{counted(data.samples, 'sample')} in {batches} of {data.source}"
 
 
 def real(value: float) -> str:
