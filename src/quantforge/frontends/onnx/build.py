@@ -254,7 +254,9 @@ def _lowered(builder: _Builder, op: Op) -> list[Any]:
 
 
 def _value_info(value: Value, known: Mapping[str, Any]) -> Any:
-    return known[value.name] if value.name in known else _type_of(value)
+    """The model's own type of an input or output, when it has one."""
+    proto = known.get(value.name)
+    return proto if proto is not None and proto.type.WhichOneof("value") else _type_of(value)
 
 
 def _type_of(value: Value) -> Any:

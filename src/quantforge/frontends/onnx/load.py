@@ -169,9 +169,9 @@ def load_model(source: Source) -> LoadedModel:
 
 def _open(path: Path) -> memoryview:
     name = str(path)
-    if path.is_dir():
-        raise InputError("Q0103", name, "a folder", "a model file", "name the .onnx file inside it")
     try:
+        if path.is_dir():
+            raise InputError("Q0103", name, "a folder", "a model file", "name the .onnx file inside it")
         if path.stat().st_size == 0:
             raise InputError(
                 "Q0101", name, "an empty file", "an ONNX model", "export or download the model again"
