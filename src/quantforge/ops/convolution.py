@@ -271,15 +271,16 @@ def _times(size: Dim, group: int) -> Dim:
     return size * group if isinstance(size, int) else None
 
 
+# In a depthwise convolution every output channel reads one input channel: both are counted by one axis.
+_WEIGHT_AXES = {
+    "": ("O", "I"),
+    "depthwise-": ("O", "O"),
+    "transposed-": ("O", "I"),
+    "transposed-depthwise-": ("I", "I"),
+}
+
 SPECS = tuple(
-    OpSpec(
-        f"{prefix}conv{rank}d",
-        Traits("weighted", ("O", "I")),
-        infer,
-        compute,
-        compute_integer,
-        macs,
-    )
-    for prefix in ("", "depthwise-", "transposed-", "transposed-depthwise-")
+    OpSpec(f"{prefix}conv{rank}d", Traits("weighted", axes), infer, compute, compute_integer, macs)
+    for prefix, axes in _WEIGHT_AXES.items()
     for rank in (1, 2, 3)
 )
