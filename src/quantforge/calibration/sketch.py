@@ -149,6 +149,25 @@ class Sketch:
         self.infinities = (self.infinities[0] + other.infinities[0], self.infinities[1] + other.infinities[1])
         self.empty_arrays += other.empty_arrays
 
+    @classmethod
+    def restored(
+        cls,
+        bins: Counts,
+        counts: Counts,
+        extent: Extent,
+        nans: int = 0,
+        infinities: tuple[int, int] = (0, 0),
+        empty_arrays: int = 0,
+    ) -> Sketch:
+        """A sketch from what `occupied` and the attributes of another one said."""
+        sketch = cls()
+        sketch._folded = np.zeros(BINS, np.int64)
+        sketch._folded[bins] = counts
+        sketch.count = int(counts.sum())
+        sketch.extent, sketch.nans, sketch.infinities = extent, nans, infinities
+        sketch.empty_arrays = empty_arrays
+        return sketch
+
     def clear(self) -> None:
         """Forget everything, keeping the memory."""
         occupied = np.flatnonzero(self._lanes.any(axis=1))
