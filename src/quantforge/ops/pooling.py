@@ -82,7 +82,10 @@ def integer_average(op: Op, tensors: Tensors) -> list[IntTensor] | None:
     if not isinstance(x, IntTensor) or x.axis is not None:
         return None
     x = x.centered()
-    total, counts = _pool(op, x.data, 0, np.sum), _counts(op, x.data)
+    counts = _counts(op, x.data)
+    if x.magnitude * int(counts.max()) >= SAFE:
+        return None
+    total = _pool(op, x.data, 0, np.sum)
     return scaled_mean(x, total, counts, dpu_factor(op))
 
 
@@ -92,6 +95,8 @@ def scaled_mean(
     """total / counts as one integer tensor; with `factor` (N, M) total * N / 2**M."""
     result = x.with_data(total)
     if factor is not None:
+        if result.magnitude * factor[0] >= SAFE:
+            return None
         return [replace(result, data=total * factor[0], scale=np.ldexp(x.scale, -factor[1]))]
     common = math.lcm(*(int(n) for n in np.unique(counts)))
     if result.magnitude * common >= SAFE or x.divisor * common >= SAFE:

@@ -12,7 +12,7 @@ import numpy as np
 
 from quantforge.graph import Array, Op, Shape, Value
 from quantforge.ops.attributes import flag, integer, ints, present
-from quantforge.ops.integer import IntTensor, Tensors
+from quantforge.ops.integer import SAFE, IntTensor, Tensors
 from quantforge.ops.opspec import OpSpec, Traits, TypedShape, no_integer_form
 from quantforge.ops.pooling import dpu_factor, scaled_mean
 
@@ -68,6 +68,8 @@ def integer_sum(op: Op, tensors: Tensors) -> list[IntTensor] | None:
     if not isinstance(x, IntTensor) or x.axis is not None:
         return None
     x = x.centered()
+    if x.magnitude * x.data.size >= SAFE:
+        return None
     return [x.with_data(_reduce(op, np.sum, x.data))]
 
 
@@ -77,6 +79,8 @@ def integer_mean(op: Op, tensors: Tensors) -> list[IntTensor] | None:
     if not isinstance(x, IntTensor) or x.axis is not None:
         return None
     x = x.centered()
+    if x.magnitude * x.data.size >= SAFE:
+        return None
     counts = np.asarray(_count(x.data, _axes(op, x.data.ndim)), np.int64)
     return scaled_mean(x, _reduce(op, np.sum, x.data), counts, dpu_factor(op))
 

@@ -153,3 +153,9 @@ def test_hard_sigmoid_equals_the_hardware_formula(fi: int, fo: int) -> None:
 def test_hard_sigmoid_needs_a_dyadic_slope() -> None:
     assert spec("hard-sigmoid").integer(make_op("hard-sigmoid", alpha=0.2), [IntTensor.of([1], 0.5)]) is None
     assert spec("hard-sigmoid").integer(make_op("hard-sigmoid", alpha=0.25), [IntTensor.of([1], 0.3)]) is None
+
+
+def test_a_limit_beyond_the_integers_in_one_channel_leaves_the_others() -> None:
+    per_channel = IntTensor.of([[9, 9]], [2.0, 2.0**-40], axis=1)
+    result = spec("clip").integer(make_op("clip", max=4.0), [per_channel])
+    assert result is not None and result[0].data.tolist() == [[2, 9]]

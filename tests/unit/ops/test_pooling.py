@@ -143,3 +143,10 @@ def test_refusals() -> None:
         in_ours("maxpool2d", [normal(1, 1, 2, 2)], kernel=(3, 3))
     with pytest.raises(InputError, match=r"Q0405 the maxpool2d: .*without attribute kernel"):
         in_ours("maxpool2d", [normal(1, 1, 2, 2)])
+
+
+def test_sums_beyond_62_bits_have_no_integer_form() -> None:
+    huge = IntTensor.of(np.full((1, 1, 2, 2), 2**61), 1.0)
+    assert spec("avgpool2d").integer(make_op("avgpool2d", kernel=(2, 2)), [huge]) is None
+    large = IntTensor.of(np.full((1, 1, 1, 1), 2**61), 1.0)
+    assert spec("avgpool2d").integer(make_op("avgpool2d", kernel=(1, 1), dpu_factor=(7, 6)), [large]) is None

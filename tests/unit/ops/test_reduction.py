@@ -66,3 +66,9 @@ def test_shape_of_an_unknown_input() -> None:
     assert spec("reduction-max").infer(make_op("reduction-max", axes=(1,)), [Value("x", None)]) == [
         (None, "float32")
     ]
+
+
+@pytest.mark.parametrize("kind", ["reduction-sum", "reduction-mean"])
+def test_sums_beyond_62_bits_have_no_integer_form(kind: str) -> None:
+    huge = IntTensor.of(np.full((2, 2), 2**61), 1.0)
+    assert spec(kind).integer(make_op(kind, axes=(1,)), [huge]) is None
