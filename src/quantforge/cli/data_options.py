@@ -7,9 +7,12 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+
+if TYPE_CHECKING:
+    from quantforge.calibration.preprocessing import Preprocessing
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -27,15 +30,17 @@ def parse_numbers(
         raise click.BadParameter(f"{value!r} {expected}", context, option) from error
 
 
-def parse_size(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """(height, width) in pixels of ``320x240`` (width x height) or ``224`` (a square)."""
+def parse_size(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> int | tuple[int, int] | None:
+    """One number as it is, ``240x320`` as (height, width), in pixels."""
     if value is None:
         return None
     parts = value.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        expected = "is not a size such as 224 or 320x240 (width x height)"
+        expected = "is not a size such as 224 or 240x320 (height x width)"
         raise click.BadParameter(f"{value!r} {expected}", context, option)
-    return int(parts[-1]), int(parts[0])
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
 
 @dataclass(frozen=True)
@@ -43,55 +48,83 @@ class DataOptions:
     """Where samples come from and how images become tensors. What is None is left to the data or its file."""
 
     path: Path
-    samples: int | None
-    batch: int
-    preprocess: Path | None
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
-    scale: float | None
-    resize: tuple[int, int] | None
-    layout: str | None
-    color: str | None
+    samples: int | None = None
+    batch: int | None = None
+    preprocess: Path | None = None
+    resize: int | tuple[int, int] | None = None
+    crop: int | tuple[int, int] | None = None
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    color: str | None = None
+    layout: str | None = None
+
+    def preprocessing(self) -> Preprocessing:
+        """The settings of the file of --preprocess with the single options laid over them.
+
+        Raises:
+            InputError: Q0211 when a setting is wrong.
+        """
+        from quantforge.calibration.preprocessing import load_preprocessing, preprocessing_of
+
+        fields = {} if self.preprocess is None else load_preprocessing(self.preprocess).model_dump()
+        given = {name: getattr(self, name) for name in IMAGE_FIELDS}
+        fields.update({name: value for name, value in given.items() if value is not None})
+        return preprocessing_of(fields, "image options" if self.preprocess is None else str(self.preprocess))
 
 
+IMAGE_FIELDS = ("resize", "crop", "scale", "mean", "std", "color", "layout")
 OPTIONS = (
     click.option(
         "--data",
         "path",
         type=click.Path(path_type=Path),
         required=True,
-        help="Folder of images, or a .npy or .npz file (one array per model input).",
+        help="Folder of images, or .npy or .npz file with one array per input of the model.",
     ),
-    click.option("--samples", type=click.IntRange(min=1), help="Use the first N samples only."),
-    click.option(
-        "--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Samples per run."
-    ),
+    click.option("--samples", type=click.IntRange(min=1), help="Use at most N samples."),
+    click.option("--batch", type=click.IntRange(min=1), help="Samples per run; chosen by size if not given."),
     click.option(
         "--preprocess",
         type=click.Path(path_type=Path),
         help="TOML file with the image settings below; an option given here wins.",
     ),
     click.option(
-        "--mean",
-        callback=parse_numbers,
-        metavar="NUMBERS",
-        help="Subtract, per channel, after --scale: 0.485,0.456,0.406.",
-    ),
-    click.option(
-        "--std", callback=parse_numbers, metavar="NUMBERS", help="Divide by, per channel, after --mean."
-    ),
-    click.option("--scale", type=float, help="Multiply pixels (0 to 255) by this first, such as 0.00392157."),
-    click.option(
         "--resize",
         callback=parse_size,
         metavar="SIZE",
-        help="Resize images to WIDTHxHEIGHT, or N for a square.",
+        help="Images: make the shorter side N pixels long, or HEIGHTxWIDTH.",
     ),
     click.option(
-        "--layout", type=click.Choice(["NCHW", "NHWC"], case_sensitive=False), help="Order of axes."
+        "--crop",
+        callback=parse_size,
+        metavar="SIZE",
+        help="Images: cut N x N or HEIGHTxWIDTH from the middle.",
     ),
     click.option(
-        "--color", type=click.Choice(["RGB", "BGR", "gray"], case_sensitive=False), help="Channels."
+        "--scale", type=float, help="Images: multiply pixels (0 to 255) by this, such as 0.00392157."
+    ),
+    click.option(
+        "--mean",
+        callback=parse_numbers,
+        metavar="NUMBERS",
+        help="Images: subtract after --scale, per channel: 0.485,0.456,0.406.",
+    ),
+    click.option(
+        "--std",
+        callback=parse_numbers,
+        metavar="NUMBERS",
+        help="Images: divide by after --mean, per channel.",
+    ),
+    click.option(
+        "--color",
+        type=click.Choice(["RGB", "BGR", "gray"], case_sensitive=False),
+        help="Images: the channels of the input.",
+    ),
+    click.option(
+        "--layout",
+        type=click.Choice(["NCHW", "NHWC"], case_sensitive=False),
+        help="Images: the order of the input's axes.",
     ),
 )
 
