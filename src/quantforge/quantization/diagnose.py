@@ -24,7 +24,7 @@ import numpy as np
 from quantforge.calibration.methods import RangeMethod, ScaleKind
 from quantforge.graph import Array, QuantSpec
 from quantforge.numerics.formats import IntFormat
-from quantforge.quantization.recipe import Recipe
+from quantforge.quantization.recipe import Recipe, TensorRule
 from quantforge.quantization.report import (
     CULPRITS,
     Cause,
@@ -41,8 +41,13 @@ OUTLIER_REACH = 4.0  # grid over the magnitude that 99.9 % of the values stay be
 SHARED_REACH = 4.0  # grid over the tensor's own largest magnitude, when other tensors share the spec
 COARSE_REACH = 1.6  # the same when nobody shares it: rounding up to a power of two costs at most 2
 BULK = 0.999
-CLIPPING = 1.0  # clipping noise over rounding noise, from which saturation is the cause
-CLIPPED_SHARE = 1e-3  # used when there is no histogram
+CLIPPED_SHARE = 1e-3  # from here on saturation is the cause, when there is no histogram to weigh it
+WORTHWHILE_DB = 1.0  # a gain that is worth a line in the recipe
+PERCENTILE = 99.99
+SMALLER_SCALES = {
+    ScaleKind.FLOAT: tuple(np.linspace(1.0, 0.1, 46).tolist()),
+    ScaleKind.POWER_OF_TWO: (1.0, 0.5, 0.25, 0.125),
+}
 ONE_BYTE = 8
 
 
@@ -55,6 +60,19 @@ class Finding:
     remedy: str
 
 
+@dataclass(frozen=True)
+class _Evidence:
+    """What the rules may look at beside the tensor itself."""
+
+    layers: Sequence[LayerReport]
+    recipe: Recipe
+    others: Mapping[str, TensorReport]
+
+    def rule(self, tensor: TensorReport) -> TensorRule:
+        """The rule of the recipe for tensors of this kind."""
+        return self.recipe.activations if tensor.kind is TensorKind.ACTIVATION else self.recipe.weights
+
+
 def find_culprits(
     tensors: Sequence[TensorReport], layers: Sequence[LayerReport], recipe: Recipe, count: int = CULPRITS
 ) -> tuple[Culprit, ...]:
@@ -64,7 +82,7 @@ def find_culprits(
     worst = sorted((name for name in shares if shares[name] > 0.0), key=lambda name: (-shares[name], name))
     culprits = []
     for name in worst[:count]:
-        finding = diagnose(by_name[name], layers, recipe)
+        finding = diagnose(by_name[name], layers, recipe, by_name)
         culprits.append(Culprit(name, shares[name], finding.cause, finding.why, finding.remedy))
     return tuple(culprits)
 
@@ -79,20 +97,20 @@ def loss_shares(tensors: Sequence[TensorReport], layers: Sequence[LayerReport]) 
     return {name: noise / total if total else 0.0 for name, noise in loss.items()}
 
 
-def diagnose(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding:
-    """The first rule that fits `tensor`."""
-    wider = _wider(tensor, recipe)
-    rules = (_saturated, _imbalanced, _shared, _outliers, _half_wasted, _coarse)
-    for rule in rules:
-        finding = rule(tensor, layers, recipe)
+def diagnose(
+    tensor: TensorReport,
+    layers: Sequence[LayerReport],
+    recipe: Recipe,
+    others: Mapping[str, TensorReport] | None = None,
+) -> Finding:
+    """The first rule that fits `tensor`; `others` are the tensors by name that it may share its scale with."""
+    evidence = _Evidence(layers, recipe, others or {})
+    for rule in (_saturated, _imbalanced, _shared, _coarse, _outliers, _half_wasted, _few_bits):
+        finding = rule(tensor, evidence)
         if finding is not None:
             return finding
-    if _bits(tensor) < ONE_BYTE:
-        signed = isinstance(tensor.spec.format, IntFormat) and tensor.spec.format.signed
-        why = f"{tensor.spec.format} leaves it {2 ** _bits(tensor)} values"
-        return Finding(Cause.LOW_BITS, why, _override(tensor, "format", "int8" if signed else "uint8"))
     why = "its grid fits its values; what is lost is what this number of bits costs"
-    return Finding(Cause.NO_SINGLE_CAUSE, why, wider)
+    return Finding(Cause.NO_SINGLE_CAUSE, why, _wider(tensor, evidence))
 
 
 def grid_range(spec: QuantSpec) -> tuple[float, float]:
@@ -135,13 +153,14 @@ def _divided_noise(tensors: Sequence[TensorReport], layers: Sequence[LayerReport
     return loss if any(loss.values()) else own
 
 
-def _saturated(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+def _saturated(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
     if tensor.saturation <= 0.0:
         return None
     if tensor.histogram is None or len(tensor.spec.scale) != 1:
         clipped = tensor.saturation > CLIPPED_SHARE
     else:
-        clipped = _clipping(tensor.histogram, tensor.spec) > CLIPPING
+        clipping, rounding = _noises(tensor.histogram, tensor.spec)
+        clipped = clipping > rounding
     if not clipped:
         return None
     low, high = grid_range(tensor.spec)
@@ -149,83 +168,109 @@ def _saturated(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Reci
         f"{tensor.saturation:.2%} of its values lie outside its grid [{low:.4g}, {high:.4g}] "
         f"(they reach {tensor.lo:.4g} to {tensor.hi:.4g}), and clipping them costs more than rounding the rest"
     )
-    return Finding(Cause.SATURATED, why, _other_method(tensor, _covering(recipe, tensor), recipe))
+    return Finding(Cause.SATURATED, why, _other_method(tensor, _covering(tensor, evidence), evidence))
 
 
-def _imbalanced(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+def _imbalanced(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
     spread = tensor.channel_spread
     if tensor.kind is not TensorKind.WEIGHT or tensor.spec.axis is not None:
         return None
     if spread is None or spread < IMBALANCE:
         return None
     why = f"its largest channel is {spread:.3g} times the median one, so one scale leaves most channels few steps"
-    if recipe.weights.scales is ScaleKind.FLOAT:
-        remedy = f"[[override]]\ntensor = {_text(tensor.name)}\nper_channel = true"
-    elif recipe.equalize is None:
-        remedy = "[equalize]\nsweeps = 20"
-    else:
-        remedy = _wider(tensor, recipe)
+    equalized = evidence.recipe.equalize is not None or evidence.recipe.weights.scales is ScaleKind.FLOAT
+    remedy = _wider(tensor, evidence) if equalized else "[equalize]\nsweeps = 20"
     return Finding(Cause.CHANNEL_IMBALANCE, why, remedy)
 
 
-def _shared(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+def _shared(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
     reach = _reach(tensor)
     if not tensor.shares_with or reach < SHARED_REACH:
         return None
-    others = {tensor.name, *tensor.shares_with}
-    tied = (
-        layer for layer in layers if tensor.name in layer.tensors and len(others & set(layer.tensors)) > 1
-    )
-    joint = next(iter(sorted(tied, key=lambda layer: layer.kind != "concat")), None)
+    partner = max(tensor.shares_with, key=lambda name: _magnitude(evidence.others.get(name)))
+    tied = [layer for layer in evidence.layers if tensor.name in layer.tensors]
+    tied = [layer for layer in tied if layer.kind == "concat" or partner in layer.tensors]
+    joint = min(tied, key=lambda layer: (layer.kind != "concat", partner not in layer.tensors), default=None)
     where = "" if joint is None else f" in {joint.kind} {joint.name}"
-    why = f"it shares one scale with {tensor.shares_with[0]}{where}, whose values reach {reach:.3g} times as far"
-    remedy = _wider(tensor, recipe) if joint is None else _keep_float(joint.name)
-    return Finding(Cause.SHARED_SCALE, why, remedy)
+    why = f"it shares one scale with {partner}{where}, whose values reach {reach:.3g} times as far"
+    return Finding(
+        Cause.SHARED_SCALE, why, _wider(tensor, evidence) if joint is None else _keep_float(joint.name)
+    )
 
 
-def _outliers(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
-    if tensor.histogram is None or len(tensor.spec.scale) != 1:
+def _outliers(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
+    if (
+        tensor.histogram is None
+        or len(tensor.spec.scale) != 1
+        or not isinstance(tensor.spec.format, IntFormat)
+    ):
         return None
-    bulk, (low, high) = _bulk(tensor.histogram), grid_range(tensor.spec)
-    furthest = max(-low, high)
-    if bulk <= 0.0 or furthest < OUTLIER_REACH * bulk or furthest > 2.0 * max(-tensor.lo, tensor.hi):
+    low, high = grid_range(tensor.spec)
+    bulk, furthest = _bulk(tensor.histogram), max(-low, high)
+    factor, gain_db = _best_factor(tensor.histogram, tensor.spec, evidence.rule(tensor).scales)
+    by_error = gain_db >= WORTHWHILE_DB and tensor.method != RangeMethod.MSE.value
+    by_reach = 0.0 < OUTLIER_REACH * bulk <= furthest <= 2.0 * max(-tensor.lo, tensor.hi)
+    if not (by_error or by_reach):
         return None
     why = f"{BULK:.1%} of its values stay below {bulk:.4g}, but its grid reaches to {furthest:.4g} for a few outliers"
-    per_channel = tensor.kind is TensorKind.WEIGHT and recipe.weights.scales is ScaleKind.FLOAT
-    if per_channel and tensor.spec.axis is None:
-        remedy = f"[[override]]\ntensor = {_text(tensor.name)}\nper_channel = true"
+    if by_error:
+        why += f"; a grid to {furthest * factor:.4g} would lose {gain_db:.1f} dB less"
+    float_scales = evidence.rule(tensor).scales is ScaleKind.FLOAT
+    if tensor.kind is TensorKind.WEIGHT and float_scales and tensor.spec.axis is None:
+        remedy = _per_channel(tensor)
+    elif by_error or not float_scales:
+        remedy = _other_method(tensor, RangeMethod.MSE, evidence)
+    elif tensor.kind is TensorKind.ACTIVATION and tensor.method != RangeMethod.PERCENTILE.value:
+        remedy = f"{_override(tensor, 'method', RangeMethod.PERCENTILE.value)}\npercentile = {PERCENTILE}"
     else:
-        remedy = _other_method(tensor, RangeMethod.MSE, recipe)
+        remedy = _wider(tensor, evidence)
     return Finding(Cause.OUTLIERS, why, remedy)
 
 
-def _half_wasted(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+def _half_wasted(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
     low, high = grid_range(tensor.spec)
     one_sided = tensor.lo >= 0.0 or tensor.hi <= 0.0
     if tensor.kind is not TensorKind.ACTIVATION or not one_sided or min(-low, high) < 0.5 * max(-low, high):
         return None
-    if recipe.activations.scales is ScaleKind.POWER_OF_TWO or tensor.lo < 0.0:
+    if evidence.rule(tensor).scales is ScaleKind.POWER_OF_TWO or tensor.lo < 0.0:
         return None  # no unsigned format to move to
     why = f"its values are never negative, but {tensor.spec.format} keeps half of its integers for negative ones"
-    return Finding(Cause.WASTED_HALF, why, _override(tensor, "format", f"uint{_bits(tensor)}"))
+    return Finding(Cause.WASTED_HALF, why, _override(tensor, "format", f"uint{tensor.spec.format.bits}"))
 
 
-def _coarse(tensor: TensorReport, layers: Sequence[LayerReport], recipe: Recipe) -> Finding | None:
+def _coarse(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
     reach = _reach(tensor)
     if tensor.spec.position is None or reach < COARSE_REACH:
         return None
-    why = f"its values just pass a power of two, so that its grid reaches {reach:.3g} times as far as they do"
-    return Finding(Cause.COARSE_STEP, why, _other_method(tensor, RangeMethod.MSE, recipe))
+    why = f"its grid reaches {reach:.3g} times as far as its values do"
+    if reach <= 2.0:
+        why += ", because they just pass a power of two"
+    return Finding(Cause.COARSE_STEP, why, _other_method(tensor, RangeMethod.MSE, evidence))
 
 
-def _clipping(histogram: Histogram, spec: QuantSpec) -> float:
-    """Noise of clipping over noise of rounding, from bin centers."""
+def _few_bits(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
+    format = tensor.spec.format
+    if format.bits >= ONE_BYTE:
+        return None
+    signed = isinstance(format, IntFormat) and format.signed
+    why = f"{format} leaves it {2**format.bits} values"
+    return Finding(Cause.LOW_BITS, why, _override(tensor, "format", "int8" if signed else "uint8"))
+
+
+def _noises(histogram: Histogram, spec: QuantSpec, factor: float = 1.0) -> tuple[float, float]:
+    """Squared errors of clipping and of rounding, from bin centers, when the scale is `factor` times as large."""
     low, high = grid_range(spec)
     edges, counts = np.asarray(histogram.edges), np.asarray(histogram.counts, np.float64)
     centers = (edges[:-1] + edges[1:]) / 2
-    excess = centers - np.clip(centers, low, high)
-    rounding = counts.sum() * spec.scale[0] ** 2 / 12
-    return float(counts @ excess**2 / rounding) if rounding > 0.0 else 0.0
+    excess = centers - np.clip(centers, factor * low, factor * high)
+    return float(counts @ excess**2), float(counts.sum() * (factor * spec.scale[0]) ** 2 / 12)
+
+
+def _best_factor(histogram: Histogram, spec: QuantSpec, scales: ScaleKind) -> tuple[float, float]:
+    """The smaller scale of least squared error, as a factor, and what it gains in decibels."""
+    noises = {factor: sum(_noises(histogram, spec, factor)) for factor in SMALLER_SCALES[scales]}
+    best = min(noises, key=lambda factor: noises[factor])
+    return best, 10.0 * float(np.log10(noises[1.0] / noises[best])) if noises[best] > 0.0 else 0.0
 
 
 def _bulk(histogram: Histogram) -> float:
@@ -248,30 +293,36 @@ def _reach(tensor: TensorReport) -> float:
     return min(ratios, default=1.0)
 
 
-def _bits(tensor: TensorReport) -> int:
-    return tensor.spec.format.bits
+def _magnitude(tensor: TensorReport | None) -> float:
+    return 0.0 if tensor is None else max(-tensor.lo, tensor.hi)
 
 
-def _covering(recipe: Recipe, tensor: TensorReport) -> RangeMethod:
+def _covering(tensor: TensorReport, evidence: _Evidence) -> RangeMethod:
     """The method that clips nothing under the scales of the recipe."""
-    rule = recipe.activations if tensor.kind is TensorKind.ACTIVATION else recipe.weights
-    return RangeMethod.NON_OVERFLOW if rule.scales is ScaleKind.POWER_OF_TWO else RangeMethod.MIN_MAX
+    float_scales = evidence.rule(tensor).scales is ScaleKind.FLOAT
+    return RangeMethod.MIN_MAX if float_scales else RangeMethod.NON_OVERFLOW
 
 
-def _other_method(tensor: TensorReport, method: RangeMethod, recipe: Recipe) -> str:
-    """Choose the range by `method`, or, when that was done already, take more bits."""
+def _other_method(tensor: TensorReport, method: RangeMethod, evidence: _Evidence) -> str:
+    """Choose the range by `method`, or, when that was done already, spend more."""
     if tensor.kind is TensorKind.BIAS or tensor.method == method.value:
-        return _wider(tensor, recipe)
+        return _wider(tensor, evidence)
     return _override(tensor, "method", method.value)
 
 
-def _wider(tensor: TensorReport, recipe: Recipe) -> str:
-    """More bits where the scales are free; else the op in float, since such devices compute in 8 bits."""
-    rule = recipe.activations if tensor.kind is TensorKind.ACTIVATION else recipe.weights
-    if tensor.kind is TensorKind.BIAS or rule.scales is ScaleKind.POWER_OF_TWO or _bits(tensor) > ONE_BYTE:
-        return "" if tensor.producer is None else _keep_float(tensor.producer)
-    signed = isinstance(tensor.spec.format, IntFormat) and tensor.spec.format.signed
-    return _override(tensor, "format", "int16" if signed else "uint16")
+def _wider(tensor: TensorReport, evidence: _Evidence) -> str:
+    """Scales per channel, or more bits, where scales are free; else the op in float: such devices have 8 bits."""
+    free = tensor.kind is not TensorKind.BIAS and evidence.rule(tensor).scales is ScaleKind.FLOAT
+    if free and tensor.kind is TensorKind.WEIGHT and tensor.spec.axis is None:
+        return _per_channel(tensor)
+    if free and tensor.spec.format.bits <= ONE_BYTE:
+        signed = isinstance(tensor.spec.format, IntFormat) and tensor.spec.format.signed
+        return _override(tensor, "format", "int16" if signed else "uint16")
+    return "" if tensor.producer is None else _keep_float(tensor.producer)
+
+
+def _per_channel(tensor: TensorReport) -> str:
+    return f"[[override]]\ntensor = {_text(tensor.name)}\nper_channel = true"
 
 
 def _override(tensor: TensorReport, key: str, value: str) -> str:

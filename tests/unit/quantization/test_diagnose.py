@@ -53,14 +53,20 @@ CASES = [
     ("saturated without histogram", activation(NORMAL, symmetric(1.0), histogram=None, method="mse"), CPU_CNN,
      Cause.SATURATED, "outside its grid", 'method = "min-max"'),
     ("outliers", activation(np.append(NORMAL, 90.0), symmetric(90.0)), CPU_CNN, Cause.OUTLIERS,
-     "99.9% of its values stay below", 'method = "mse"'),
+     "99.9% of its values stay below 3.741", 'method = "percentile"\npercentile = 99.99'),
+    ("outliers whatever the percentile", activation(np.append(NORMAL, 90.0), symmetric(90.0), method="percentile"),
+     CPU_CNN, Cause.OUTLIERS, "its grid reaches to 90.71 for a few outliers", 'format = "int16"'),
+    ("a grid that could be smaller", activation(NORMAL, symmetric(4.8, IntFormat(4))), CPU_CNN, Cause.OUTLIERS,
+     "a grid to 2.743 would lose 5.2 dB less", 'method = "mse"'),
+    ("a needless position", activation(NORMAL, power(3)), DPU_CNN, Cause.COARSE_STEP,
+     "its grid reaches 3.93 times as far as its values do", 'method = "mse"'),
     ("outliers kept by the best method", activation(np.append(NORMAL, 90.0), power(0), method="mse"), DPU_CNN,
      Cause.OUTLIERS, "few outliers", 'op = "op"\nkeep_float = true'),
     ("half wasted", activation(np.abs(NORMAL), symmetric(4.2)), CPU_CNN, Cause.WASTED_HALF,
      "never negative, but int8 keeps half", 'format = "uint8"'),
     ("coarse step", activation(NORMAL / NORMAL.max() * 4.1, power(4)), DPU_CNN, Cause.COARSE_STEP,
-     "reaches 1.94 times as far", 'method = "mse"'),
-    ("few bits", activation(NORMAL, symmetric(4.2, IntFormat(4))), CPU_CNN, Cause.LOW_BITS,
+     "its grid reaches 1.94 times as far as its values do, because they just pass", 'method = "mse"'),
+    ("few bits", activation(NORMAL, symmetric(4.2, IntFormat(4)), method="mse"), CPU_CNN, Cause.LOW_BITS,
      "int4 leaves it 16 values", 'format = "int8"'),
     ("nothing in particular", activation(NORMAL, symmetric(4.2)), CPU_CNN, Cause.NO_SINGLE_CAUSE,
      "its grid fits", 'tensor = "t"\nformat = "int16"'),
@@ -113,12 +119,13 @@ def test_outliers_in_weights_ask_for_per_channel_scales():
 
 
 def test_a_small_range_under_a_shared_scale_names_the_concat():
-    boxes = activation(NORMAL / 100, symmetric(300.0), shares_with=("scores", "both"))
+    boxes = activation(NORMAL / 100, symmetric(300.0), shares_with=("both", "scores"))
     layers = (
         LayerReport("slice", "strided-slice", "int8", tensors=("t", "both")),
         LayerReport("join", "concat", "int8", tensors=("t", "scores", "both")),
     )
-    found = diagnose(boxes, layers, CPU_CNN)
+    scores = activation(NORMAL * 70, symmetric(300.0), name="scores")
+    found = diagnose(boxes, layers, CPU_CNN, {"scores": scores})
     assert found.cause is Cause.SHARED_SCALE
     assert "shares one scale with scores in concat join" in found.why
     assert found.remedy == '[[override]]\nop = "join"\nkeep_float = true'
@@ -146,6 +153,13 @@ def test_biases_have_no_format_of_their_own():
     assert diagnose(bias, (), DPU_CNN).remedy == '[[override]]\nop = "conv"\nkeep_float = true'
     orphan = replace(bias, producer=None)
     assert diagnose(orphan, (), DPU_CNN).remedy == ""
+
+
+def test_weights_get_scales_per_channel_before_they_get_more_bits():
+    weight = activation(NORMAL, symmetric(4.2), kind=TensorKind.WEIGHT, name="w")
+    assert diagnose(weight, (), CPU_CNN).remedy == '[[override]]\ntensor = "w"\nper_channel = true'
+    per_channel = replace(weight, spec=QuantSpec(INT8, (0.1, 0.1), (0, 0), 0))
+    assert 'format = "int16"' in diagnose(per_channel, (), CPU_CNN).remedy
 
 
 def test_names_are_quoted_for_toml():
