@@ -47,8 +47,8 @@ def constants(draw: st.DrawFn) -> np.ndarray:
     )
     data = np.ascontiguousarray(raw if dtype.kind != "b" else raw % 2).view(dtype).reshape(shape)
     if dtype.kind == "f" and draw(st.booleans()):
-        with np.errstate(over="ignore"):
-            data = data * 0 + np.asarray(draw(floats)).astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            data = np.full(shape, draw(floats)).astype(dtype)
     return data.astype(dtype)
 
 
