@@ -1,0 +1,48 @@
+"""``--report FOLDER``: report.html, report.json and plan.json of a quantization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quantforge.diagnostics import InputError
+from quantforge.files import check_writable, write_atomic
+
+if TYPE_CHECKING:
+    from quantforge.frontends.quantize import Result
+
+PAGE = "report.html"
+
+
+@contextmanager
+def report_folder(folder: Path) -> Iterator[Path]:
+    """Make the folder before the long work, and take it away again if that fails and left it empty.
+
+    Raises:
+        InputError: Q0601 when it cannot be made or written to.
+    """
+    existed = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fix = "choose another folder for --report"
+        raise InputError(
+            "Q0601", str(folder), error.strerror or str(error), "a folder that can be written to", fix
+        ) from error
+    try:
+        check_writable(folder / PAGE)
+        yield folder
+    finally:
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def write_reports(result: Result, folder: Path) -> Path:
+    """Write the three files; returns the path of the page."""
+    from quantforge.reporting import to_html, to_json
+
+    write_atomic(folder / "plan.json", result.plan.to_json())
+    write_atomic(folder / "report.json", to_json(result.report))
+    return write_atomic(folder / PAGE, to_html(result.report))
