@@ -219,7 +219,7 @@ def merged(sketches: Iterable[Sketch]) -> Sketch:
     return total
 
 
-@compiled("Tuple((int64, int64, int64))(uint32[::1], uint32[:, ::1])")
+@compiled('Tuple((int64, int64, int64))(Array(uint32, 1, "C", readonly=True), uint32[:, ::1])')
 def count_bits(bits: Bits, lanes: Lanes) -> tuple[int, int, int]:
     """Add one to the counter of each value; returns its extremes as the bits order them.
 

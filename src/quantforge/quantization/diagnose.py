@@ -16,7 +16,7 @@ Reference: none; the rules restate what users of such tools report in their issu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,7 @@ BULK = 0.999
 CLIPPED_SHARE = 1e-3  # from here on saturation is the cause, when there is no histogram to weigh it
 WORTHWHILE_DB = 1.0  # a gain that is worth a line in the recipe
 PERCENTILE = 99.99
+EQUALIZE = "[equalize]\nsweeps = 20"
 SMALLER_SCALES = {
     ScaleKind.FLOAT: tuple(np.linspace(1.0, 0.1, 46).tolist()),
     ScaleKind.POWER_OF_TWO: (1.0, 0.5, 0.25, 0.125),
@@ -172,6 +173,8 @@ def _saturated(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
 
 
 def _imbalanced(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
+    if tensor.kind is TensorKind.ACTIVATION:
+        return _imbalanced_around(tensor, evidence)
     spread = tensor.channel_spread
     if tensor.kind is not TensorKind.WEIGHT or tensor.spec.axis is not None:
         return None
@@ -179,8 +182,23 @@ def _imbalanced(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
         return None
     why = f"its largest channel is {spread:.3g} times the median one, so one scale leaves most channels few steps"
     equalized = evidence.recipe.equalize is not None or evidence.recipe.weights.scales is ScaleKind.FLOAT
-    remedy = _wider(tensor, evidence) if equalized else "[equalize]\nsweeps = 20"
-    return Finding(Cause.CHANNEL_IMBALANCE, why, remedy)
+    return Finding(Cause.CHANNEL_IMBALANCE, why, _wider(tensor, evidence) if equalized else EQUALIZE)
+
+
+def _imbalanced_around(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
+    """Weights whose channels differ by far make, or make up for, activations whose channels do."""
+    if evidence.recipe.equalize is not None:
+        return None
+    names = {name for layer in evidence.layers if tensor.name in layer.tensors for name in layer.tensors}
+    spreads = {name: evidence.others[name].channel_spread or 1.0 for name in names if name in evidence.others}
+    worst = max(sorted(spreads), key=lambda name: spreads[name], default=None)
+    if worst is None or spreads[worst] < IMBALANCE:
+        return None
+    why = (
+        f"it lies beside the weights {worst}, whose largest channel is {spreads[worst]:.3g} times the median one: "
+        "one scale cannot serve channels that differ so much"
+    )
+    return Finding(Cause.CHANNEL_IMBALANCE, why, EQUALIZE)
 
 
 def _shared(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
@@ -188,14 +206,15 @@ def _shared(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
     if not tensor.shares_with or reach < SHARED_REACH:
         return None
     partner = max(tensor.shares_with, key=lambda name: _magnitude(evidence.others.get(name)))
-    tied = [layer for layer in evidence.layers if tensor.name in layer.tensors]
-    tied = [layer for layer in tied if layer.kind == "concat" or partner in layer.tensors]
-    joint = min(tied, key=lambda layer: (layer.kind != "concat", partner not in layer.tensors), default=None)
-    where = "" if joint is None else f" in {joint.kind} {joint.name}"
-    why = f"it shares one scale with {partner}{where}, whose values reach {reach:.3g} times as far"
-    return Finding(
-        Cause.SHARED_SCALE, why, _wider(tensor, evidence) if joint is None else _keep_float(joint.name)
-    )
+    group = {tensor.name, *tensor.shares_with}
+    joints = [
+        layer for layer in evidence.layers if layer.kind == "concat" and len(group & set(layer.tensors)) > 1
+    ]
+    joint = max(joints, key=lambda layer: len({tensor.name, partner} & set(layer.tensors)), default=None)
+    where = "" if joint is None else f" in concat {joint.name}"
+    why = f"it shares one scale with {partner}{where}; the grid reaches {reach:.3g} times as far as its values do"
+    remedy = _wider(tensor, evidence) if joint is None else _keep_float([joint.name])
+    return Finding(Cause.SHARED_SCALE, why, remedy)
 
 
 def _outliers(tensor: TensorReport, evidence: _Evidence) -> Finding | None:
@@ -318,7 +337,7 @@ def _wider(tensor: TensorReport, evidence: _Evidence) -> str:
     if free and tensor.spec.format.bits <= ONE_BYTE:
         signed = isinstance(tensor.spec.format, IntFormat) and tensor.spec.format.signed
         return _override(tensor, "format", "int16" if signed else "uint16")
-    return "" if tensor.producer is None else _keep_float(tensor.producer)
+    return _keep_float(_ops_around(tensor, evidence))
 
 
 def _per_channel(tensor: TensorReport) -> str:
@@ -329,8 +348,17 @@ def _override(tensor: TensorReport, key: str, value: str) -> str:
     return f"[[override]]\ntensor = {_text(tensor.name)}\n{key} = {_text(value)}"
 
 
-def _keep_float(op: str) -> str:
-    return f"[[override]]\nop = {_text(op)}\nkeep_float = true"
+def _ops_around(tensor: TensorReport, evidence: _Evidence) -> list[str]:
+    """The ops that have to be float so that nobody asks for the quantized tensor."""
+    ops = [] if tensor.producer is None else [tensor.producer]
+    for layer in evidence.layers:
+        if tensor.name in layer.tensors or layer.name == tensor.producer:
+            ops += layer.ops or (layer.name,)
+    return list(dict.fromkeys(ops))
+
+
+def _keep_float(ops: Iterable[str]) -> str:
+    return "\n".join(f"[[override]]\nop = {_text(op)}\nkeep_float = true" for op in ops)
 
 
 def _text(name: str) -> str:

@@ -56,7 +56,7 @@ class Measurement:
 
     added: Mapping[str, Noise]
     accumulated: Mapping[str, Noise]
-    batches: int
+    samples: int
 
 
 def measure(executor: Executor, base: Graph, quantized: Graph, batches: Iterable[Feeds]) -> Measurement:
@@ -73,7 +73,7 @@ def measure(executor: Executor, base: Graph, quantized: Graph, batches: Iterable
         for noises, names in ((added, own), (accumulated, all_)):
             for name, twin in names.items():
                 noises[name] = noises[name].plus(arrays[name], arrays[twin])
-        count += 1
+        count += next((array.shape[0] for array in feeds.values() if array.ndim), 1)
     return Measurement(added, accumulated, count)
 
 

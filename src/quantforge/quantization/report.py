@@ -119,6 +119,7 @@ class LayerReport:
         precision: Format it computes in, such as "int8"; "float32" where it stayed float.
         reads: Names of the layers it reads from; the arrows of the drawing.
         fused: Kinds of the ops fused behind it, such as ("relu",).
+        ops: Names of all its ops, itself first; empty stands for itself alone.
         tensors: Names of the quantized tensors it reads and writes.
         macs: Multiply-accumulates of one sample.
         float_bytes: Of its parameters before.
@@ -142,6 +143,7 @@ class LayerReport:
     accumulated_db: float | None = None
     float_reason: str | None = None
     float_code: str | None = None
+    ops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,131 @@
+"""`quantforge.quantize`: a model and data in, a quantized model, its plan and its report out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from quantforge.calibration.data import open_data
+from quantforge.calibration.preprocessing import Preprocessing, load_preprocessing
+from quantforge.frontends.onnx.emit import emit, to_proto
+from quantforge.frontends.onnx.import_ import import_model
+from quantforge.frontends.onnx.run import OnnxExecutor, input_infos
+from quantforge.graph import Graph
+from quantforge.progress import Listener, peak_memory_bytes
+from quantforge.quantization.assemble import assemble
+from quantforge.quantization.flow import Quantized, quantize_graph
+from quantforge.quantization.plan import Plan, plan_of
+from quantforge.quantization.recipe import Override, Recipe
+from quantforge.quantization.recipe_file import load_recipe
+from quantforge.quantization.report import QuantizationReport, Timing
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `quantize` returns.
+
+    Attributes:
+        graph: The quantized graph.
+        plan: The spec of every quantized tensor.
+        report: What was done, what not and why, and what it costs.
+        path: The file that was written, None when no output was asked for.
+    """
+
+    graph: Graph
+    plan: Plan
+    report: QuantizationReport
+    path: Path | None
+
+    @property
+    def model(self) -> Any:
+        """The quantized model as an in-memory `onnx.ModelProto`."""
+        return to_proto(self.graph, self.report.recipe)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the quantized model; nothing is left behind when it fails.
+
+        Raises:
+            InputError: Q0601 when the file cannot be written.
+        """
+        return emit(self.graph, path, recipe=self.report.recipe)
+
+
+def quantize(
+    model: Any,
+    data: Any,
+    *,
+    recipe: str | Path | Recipe = "dpu-cnn",
+    target: str | None = None,
+    output: str | Path | None = None,
+    preprocessing: str | Path | Preprocessing | None = None,
+    samples: int | None = None,
+    batch_size: int | None = None,
+    sketches: str | Path | None = None,
+    overrides: Iterable[Override] = (),
+    threads: int | None = None,
+    listener: Listener | None = None,
+) -> Result:
+    """Quantize a model after training.
+
+    Args:
+        model: An ONNX model: a path, serialized bytes, a ModelProto, or an imported `Graph`.
+        data: Calibration data: a folder of images, ``.npy``, ``.npz``, an iterable of dicts (input name to array)
+            or of arrays, or an object with ``get_next()``. It is read once, batch by batch, and never held whole.
+        recipe: A built-in recipe ("dpu-cnn", "npu-transformer", "cpu-cnn"), a TOML file, or a `Recipe`.
+        target: Device the model is for; the recipe must fit it.
+        output: Where to write the quantized model.
+        preprocessing: How images become inputs: a TOML file or `Preprocessing`.
+        samples: Use at most so many samples.
+        batch_size: Samples per batch.
+        sketches: File of calibration statistics, read when it exists and written otherwise.
+        overrides: Changes for single tensors or operators on top of the recipe, such as the remedies of a report.
+        threads: Threads of ONNX Runtime; None leaves the choice to it.
+        listener: Called with the progress of calibration after every batch.
+
+    Raises:
+        QuantforgeError: With a code, see ``quantforge explain``; no output is left behind.
+    """
+    start = time.perf_counter()
+    chosen = load_recipe(recipe).with_overrides(tuple(overrides))
+    if target is not None:
+        from quantforge.targets.load import load_target
+
+        load_target(target).check(chosen)
+    graph = model if isinstance(model, Graph) else import_model(model)
+    source = open_data(
+        data,
+        input_infos(graph),
+        batch_size=batch_size,
+        limit=samples,
+        preprocessing=_preprocessing(preprocessing),
+    )
+    imported = Timing("import", time.perf_counter() - start)
+    executor = OnnxExecutor(threads=threads)
+    store = None if sketches is None else Path(sketches)
+    found = quantize_graph(graph, executor, source, chosen, sketches=store, listener=listener)
+    path = None if output is None else emit(found.graph, output, recipe=chosen.name)
+    seconds = time.perf_counter() - start
+    report = assemble(
+        found,
+        chosen,
+        model=str(model) if isinstance(model, str | Path) else graph.name,
+        target=target,
+        source=source.description,
+        notices=source.notices,
+        tool_version=version("quantforge"),
+        timings=(imported, *found.timings, _rest(seconds, imported, found)),
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+    return Result(found.graph, plan_of(found.graph, chosen.name), report, path)
+
+
+def _preprocessing(given: str | Path | Preprocessing | None) -> Preprocessing | None:
+    return load_preprocessing(given) if isinstance(given, str | Path) else given
+
+
+def _rest(seconds: float, imported: Timing, found: Quantized) -> Timing:
+    return Timing("write", seconds - imported.seconds - sum(timing.seconds for timing in found.timings))
