@@ -121,7 +121,7 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True) -> Built
 
 
 def _needed_opset(graph: Graph, source: int) -> int:
-    needs = [lower.least_opset(op.kind) for op in graph.ops if _native(op) is None]
+    needs = [lower.least_opset(op) for op in graph.ops if _native(op) is None]
     for value in graph.quantized():
         qdq.check_expressible(value)
         needs.append(qdq.least_opset(value))

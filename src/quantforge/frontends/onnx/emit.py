@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
@@ -70,15 +71,20 @@ def to_proto(graph: Graph, recipe: str = "") -> Any:
 
 def _built(graph: Graph, recipe: str) -> Built:
     built = build(graph)
-    notes: Mapping[str, str] = {"quantforge.version": version("quantforge"), "quantforge.recipe": recipe}
+    notes: Mapping[str, str] = {"quantforge.version": _version(), "quantforge.recipe": recipe}
     metadata = dict(getattr(graph.native, "metadata", {}))
     metadata |= {key: value for key, value in notes.items() if value}
     for key, value in metadata.items():
         entry = built.model.metadata_props.add()
         entry.key, entry.value = key, value
     if not built.model.producer_name:
-        built.model.producer_name, built.model.producer_version = _PRODUCER, version("quantforge")
+        built.model.producer_name, built.model.producer_version = _PRODUCER, _version()
     return built
+
+
+@cache
+def _version() -> str:
+    return version("quantforge")
 
 
 def tensor_proto(name: str, array: Array, with_data: bool = True) -> Any:

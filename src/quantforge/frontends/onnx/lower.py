@@ -72,9 +72,16 @@ class Lowering:
 Rule = Callable[[Lowering], list[Any]]
 
 
-def least_opset(kind: str) -> int:
-    """The oldest opset in which `kind` can be written."""
-    return _LEAST_OPSET.get(kind, 13)
+def least_opset(op: Op) -> int:
+    """The oldest opset in which `op` can be written."""
+    if op.kind.startswith("avgpool") and _is_dilated(op):
+        return 19
+    return _LEAST_OPSET.get(op.kind, 13)
+
+
+def _is_dilated(op: Op) -> bool:
+    dilation = op.attrs.get("dilation", ())
+    return isinstance(dilation, tuple) and any(step != 1 for step in dilation)
 
 
 def lower(op: Lowering) -> list[Any]:
@@ -134,11 +141,8 @@ def _pool(op: Lowering) -> list[Any]:
     }
     if average:
         attrs["count_include_pad"] = int(op.attr("count_include_pad", False))
-    dilation = op.attr("dilation", (1,) * len(kernel))
-    if not average:
-        attrs["dilations"] = dilation
-    elif any(d != 1 for d in dilation):
-        raise op.refuse("average pooling with dilation")
+    if _is_dilated(op.op):
+        attrs["dilations"] = op.attr("dilation")
     return [op.node(name, op.inputs, **attrs)]
 
 

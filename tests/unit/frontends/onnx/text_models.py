@@ -33,7 +33,9 @@ def random(*shape: int, seed: int = 0) -> Array:
 def run(source: Any, feeds: dict[str, Array]) -> list[Array]:
     """Outputs of a model in stock ONNX Runtime."""
     data = source.SerializeToString() if isinstance(source, onnx.ModelProto) else str(source)
-    session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1  # the models are small
+    session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return [np.asarray(y) for y in session.run(None, feeds)]
 
 
