@@ -37,6 +37,7 @@ from quantforge.quantization.report import (
 )
 
 IMBALANCE = 6.0  # largest channel over the median channel, from which one scale starves the others
+STARK_IMBALANCE = 30.0  # the same for the activations beside the weights, where scales are free
 OUTLIER_REACH = 4.0  # grid over the magnitude that 99.9 % of the values stay below
 SHARED_REACH = 4.0  # grid over the tensor's own largest magnitude, when other tensors share the spec
 COARSE_REACH = 1.6  # the same when nobody shares it: rounding up to a power of two costs at most 2
@@ -192,7 +193,8 @@ def _imbalanced_around(tensor: TensorReport, evidence: _Evidence) -> Finding | N
     names = {name for layer in evidence.layers if tensor.name in layer.tensors for name in layer.tensors}
     spreads = {name: evidence.others[name].channel_spread or 1.0 for name in names if name in evidence.others}
     worst = max(sorted(spreads), key=lambda name: spreads[name], default=None)
-    if worst is None or spreads[worst] < IMBALANCE:
+    float_scales = evidence.recipe.activations.scales is ScaleKind.FLOAT
+    if worst is None or spreads[worst] < (STARK_IMBALANCE if float_scales else IMBALANCE):
         return None
     why = (
         f"it lies beside the weights {worst}, whose largest channel is {spreads[worst]:.3g} times the median one: "

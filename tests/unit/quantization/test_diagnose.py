@@ -105,6 +105,38 @@ def test_imbalanced_channels(recipe: Recipe, remedy: str):
     assert patch_recipe(recipe, found.remedy) != recipe
 
 
+@pytest.mark.parametrize(
+    ("recipe", "spread", "cause"),
+    [
+        (DPU_CNN, 8.0, Cause.CHANNEL_IMBALANCE),
+        (CPU_CNN, 8.0, Cause.NO_SINGLE_CAUSE),
+        (CPU_CNN, 50.0, Cause.CHANNEL_IMBALANCE),
+        (replace(DPU_CNN, equalize=Equalization()), 50.0, Cause.NO_SINGLE_CAUSE),
+    ],
+)
+def test_activations_beside_imbalanced_weights(recipe: Recipe, spread: float, cause: Cause):
+    tensor = activation(NORMAL, power(5), method="mse")
+    weight = TensorReport("w", TensorKind.WEIGHT, power(4), -8.0, 7.9, "conv", channel_spread=spread)
+    layers = (LayerReport("conv", "depthwise-conv2d", "int8", tensors=("t", "w", "y")),)
+    found = diagnose(tensor, layers, recipe, {"t": tensor, "w": weight})
+    assert found.cause is cause
+    if cause is Cause.CHANNEL_IMBALANCE:
+        assert f"beside the weights w, whose largest channel is {spread:.3g} times" in found.why
+        assert found.remedy == "[equalize]\nsweeps = 20"
+
+
+def test_a_tensor_stays_float_only_when_all_ops_around_it_do():
+    layers = (
+        LayerReport("conv", "conv2d", "int8", fused=("relu",), ops=("conv", "op"), tensors=("x", "w", "t")),
+        LayerReport("next", "conv2d", "int8", ops=("next", "act"), tensors=("t", "v", "y")),
+        LayerReport("far", "conv2d", "int8", tensors=("y", "z")),
+    )
+    remedy = diagnose(activation(NORMAL, power(5), method="mse"), layers, DPU_CNN).remedy
+    kept = patch_recipe(DPU_CNN, remedy).overrides
+    assert [override.op for override in kept] == ["op", "conv", "next", "act"]
+    assert all(override.keep_float for override in kept)
+
+
 def test_per_channel_weights_are_not_imbalanced():
     spec = QuantSpec(INT8, (0.1, 0.001), (0, 0), 0)
     weight = TensorReport("w", TensorKind.WEIGHT, spec, -8.0, 8.0, "conv", channel_spread=40.0)
@@ -127,7 +159,7 @@ def test_a_small_range_under_a_shared_scale_names_the_concat():
     scores = activation(NORMAL * 70, symmetric(300.0), name="scores")
     found = diagnose(boxes, layers, CPU_CNN, {"scores": scores})
     assert found.cause is Cause.SHARED_SCALE
-    assert "shares one scale with scores in concat join" in found.why
+    assert "shares one scale with scores in concat join; the grid reaches" in found.why
     assert found.remedy == '[[override]]\nop = "join"\nkeep_float = true'
 
 
