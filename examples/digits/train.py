@@ -74,8 +74,8 @@ def train(digits: Digits) -> DigitsNet:
     net = DigitsNet()
     images, labels = torch.from_numpy(digits.images), torch.from_numpy(digits.labels)
     steps = -(-len(images) // BATCH)
-    optimizer = torch.optim.Adam(net.parameters(), weight_decay=1e-5)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=EPOCHS * steps)
+    optimizer = torch.optim.Adam(net.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=EPOCHS * steps)
     for _ in range(EPOCHS):
         for chosen in torch.randperm(len(images), generator=generator).split(BATCH):
             logits = net(shift_at_random(images[chosen], generator))

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from quantforge.diagnostics import Diagnostic, QuantforgeError, explain
+    from quantforge.frontends.quantize import Result, quantize
     from quantforge.quantization.recipe import Recipe
 
-__all__ = ["Diagnostic", "QuantforgeError", "Recipe", "explain"]
+__all__ = ["Diagnostic", "QuantforgeError", "Recipe", "Result", "explain", "quantize"]
 
 # public name -> the module it lives in; a test checks that each is there
 _HOMES = {
     "Diagnostic": "quantforge.diagnostics",
     "QuantforgeError": "quantforge.diagnostics",
     "Recipe": "quantforge.quantization.recipe",
+    "Result": "quantforge.frontends.quantize",
     "explain": "quantforge.diagnostics",
+    "quantize": "quantforge.frontends.quantize",
 }
 
 
