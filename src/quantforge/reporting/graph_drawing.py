@@ -51,16 +51,12 @@ def describe_layer(layer: LayerReport) -> str:
 
 
 def shorten(name: str, length: int) -> str:
-    """The end of a long name, which tells more than its beginning; it starts at a slash if one is near.
+    """The end of a long name, which tells more than its beginning.
 
-    >>> shorten("/features/features.17/conv/Conv", 16), shorten("a_name_without_any_slash", 12)
-    ('…/conv/Conv', '…t_any_slash')
+    >>> shorten("/features/features.17/conv/Conv", 16)
+    '…es.17/conv/Conv'
     """
-    if len(name) <= length:
-        return name
-    tail = name[-(length - 1) :]
-    slash = tail.find("/")
-    return "…" + (tail[slash:] if 0 <= slash < length // 2 else tail)
+    return name if len(name) <= length else "…" + name[-(length - 1) :]
 
 
 def _corner(layout: Layout, name: str) -> tuple[float, float]:

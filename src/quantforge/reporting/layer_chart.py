@@ -23,7 +23,7 @@ NARROWEST_CHART = 680
 GAP = 1.5
 DOTTED = 10.0  # columns at least this wide get a dot on the line
 LABELLED = 3
-LABEL_LENGTH = 26
+LABEL_LENGTH = 28
 LETTER = 5.6  # mean width of a letter, pixels
 LABEL_WIDTH = LABEL_LENGTH * LETTER
 

@@ -19,7 +19,7 @@ from quantforge.reporting.layer_chart import draw_errors
 from quantforge.reporting.markup import element, escape, table
 
 SHOWN_OUTPUTS = 4
-CAPTION_LENGTH = 42
+CAPTION_LENGTH = 44
 FAMILIES = {
     "few": "below 8 bits",
     "int8": "8 bits",
@@ -250,11 +250,12 @@ def _sentence(text: str) -> str:
 
 def _ranks(report: QuantizationReport) -> dict[str, int]:
     """The rank of the worst culprit by the layer that makes it."""
+    layer_of = {op: layer.name for layer in report.layers for op in (layer.name, *layer.ops)}
     ranks: dict[str, int] = {}
     for rank, culprit in enumerate(report.culprits, start=1):
         tensor = report.tensor(culprit.tensor)
-        if tensor is not None and tensor.producer is not None:
-            ranks.setdefault(tensor.producer, rank)
+        if tensor is not None and tensor.producer in layer_of:
+            ranks.setdefault(layer_of[tensor.producer], rank)
     return ranks
 
 

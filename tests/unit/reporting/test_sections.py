@@ -59,3 +59,14 @@ def test_only_what_stayed_float_is_listed_as_float():
     text = sections.float_ops(small_report())
     assert text.count("<tr>") == 2
     assert "<code>Q0501</code>" in text
+
+
+def test_a_culprit_marks_the_layer_it_is_fused_into():
+    report = small_report()
+    tensor, layer = report.tensors[1], report.layers[0]
+    report = replace(
+        report,
+        tensors=(replace(tensor, producer="relu1"),),
+        layers=(replace(layer, ops=("conv1", "relu1")),),
+    )
+    assert 'class="badge">1</text>' in sections.graph(report)
