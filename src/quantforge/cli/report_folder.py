@@ -18,12 +18,12 @@ PAGE = "report.html"
 
 @contextmanager
 def report_folder(folder: Path) -> Iterator[Path]:
-    """Make the folder before the long work, and take it away again if that fails and left it empty.
+    """Make the folder before the long work; if that fails, take away again what was made and is empty.
 
     Raises:
         InputError: Q0601 when it cannot be made or written to.
     """
-    existed = folder.exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -35,8 +35,9 @@ def report_folder(folder: Path) -> Iterator[Path]:
         check_writable(folder / PAGE)
         yield folder
     finally:
-        if not existed and not any(folder.iterdir()):
-            folder.rmdir()
+        for path in made:
+            if not any(path.iterdir()):
+                path.rmdir()
 
 
 def write_reports(result: Result, folder: Path) -> Path:
