@@ -2,6 +2,6 @@
 
 from quantforge.frontends.onnx.emit import emit, to_proto
 from quantforge.frontends.onnx.import_ import import_model
-from quantforge.frontends.onnx.run import InputInfo, OnnxExecutor, OnnxSession, input_infos
+from quantforge.frontends.onnx.run import OnnxExecutor, OnnxSession, input_infos
 
-__all__ = ["InputInfo", "OnnxExecutor", "OnnxSession", "emit", "import_model", "input_infos", "to_proto"]
+__all__ = ["OnnxExecutor", "OnnxSession", "emit", "import_model", "input_infos", "to_proto"]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from quantforge.calibration.samples import InputInfo
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx.build import build
 from quantforge.frontends.onnx.emit import external_tensor, is_raw, tensor_proto
@@ -25,15 +26,6 @@ from quantforge.graph.quantize import fake_quantize_value
 
 _SHARED_BYTES = 128  # ONNX Runtime takes smaller weights inline only
 _LOCATION = "memory"
-
-
-@dataclass(frozen=True)
-class InputInfo:
-    """What one graph input expects: `shape` has names or None for sizes that may vary."""
-
-    name: str
-    dtype: str
-    shape: Shape | None
 
 
 def input_infos(graph: Graph) -> tuple[InputInfo, ...]:
@@ -64,8 +56,9 @@ class OnnxExecutor:
         """
         _check_observed(graph, observe)
         whole = graph.copy()
-        fixed = {name: _constant(graph.value(name)) for name in observe if graph.value(name).is_const}
-        passed = tuple(name for name in observe if name in graph.inputs and graph.value(name).quant is None)
+        constants = [value for value in map(graph.value, observe) if value.const is not None]
+        fixed = {value.name: _as_stored(value, np.asarray(value.const)) for value in constants}
+        passed = set(graph.inputs)
         computed = tuple(n for n in dict.fromkeys(observe) if n not in fixed and n not in passed)
         whole.outputs = computed
         runtime = self._runtime(whole) if computed else None
@@ -73,7 +66,6 @@ class OnnxExecutor:
 
     def _runtime(self, graph: Graph) -> Any:
         graph.prune()
-        graph.inputs = tuple(name for name in graph.inputs)
         built = build(graph, annotate=False, value_info=False)
         options = ort.SessionOptions()
         options.log_severity_level = 3
@@ -118,6 +110,7 @@ class OnnxSession:
     ) -> None:
         self.inputs = input_infos(graph)
         self._model = graph.name
+        self._values = {name: graph.value(name) for name in graph.inputs}
         self._observe, self._fixed, self._runtime = observe, fixed, runtime
         self._names = computed
         symbols = {dim for info in self.inputs for dim in info.shape or () if isinstance(dim, str)}
@@ -136,8 +129,12 @@ class OnnxSession:
         """
         arrays = self._checked(feeds)
         results = self._compute(arrays) if self._runtime is not None else {}
-        sources: tuple[Mapping[str, Array], ...] = (results, self._fixed, arrays)
-        return {name: next(s[name] for s in sources if name in s) for name in self._observe}
+        return {name: self._result(name, results, arrays) for name in self._observe}
+
+    def _result(self, name: str, results: Mapping[str, Array], inputs: Mapping[str, Array]) -> Array:
+        if name in results:
+            return results[name]
+        return self._fixed[name] if name in self._fixed else _as_stored(self._values[name], inputs[name])
 
     def _compute(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         try:
@@ -223,8 +220,8 @@ def _check_observed(graph: Graph, observe: Sequence[str]) -> None:
         )
 
 
-def _constant(value: Value) -> Array:
-    data = np.asarray(value.const)
+def _as_stored(value: Value, data: Array) -> Array:
+    """`data` after storing it as `value` is stored."""
     return data if value.quant is None else np.asarray(fake_quantize_value(data, value.quant, value.name))
 
 

@@ -16,24 +16,26 @@ RELU = "g (float[2] x) => (y) { a = Relu(x) y = Neg(a) }"
 def test_a_value_nothing_makes() -> None:
     proto = model(RELU)
     proto.graph.node[0].input[0] = "ghost"
-    with pytest.raises(InputError, match="Q0109 .*node 'Relu': found input 'ghost' that nothing before it makes"):
+    with pytest.raises(
+        InputError, match=r"Q0109 .*node 'Relu': found input 'ghost' that nothing before it makes"
+    ):
         import_model(proto)
 
 
 def test_a_value_made_twice() -> None:
     proto = model(RELU)
     proto.graph.node[1].output[0] = "a"
-    with pytest.raises(InputError, match="Q0109 .*output 'a' that exists already"):
+    with pytest.raises(InputError, match=r"Q0109 .*output 'a' that exists already"):
         import_model(proto)
 
 
 def test_a_missing_graph_output_and_none_at_all() -> None:
     proto = model(RELU)
     proto.graph.output[0].name = "nowhere"
-    with pytest.raises(InputError, match="Q0109 .*graph outputs: found 'nowhere' that nothing makes"):
+    with pytest.raises(InputError, match=r"Q0109 .*graph outputs: found 'nowhere' that nothing makes"):
         import_model(proto)
     del proto.graph.output[:]
-    with pytest.raises(InputError, match="Q0109 .*found no outputs"):
+    with pytest.raises(InputError, match=r"Q0109 .*found no outputs"):
         import_model(proto)
 
 
@@ -57,7 +59,7 @@ def test_a_bad_node_inside_a_subgraph() -> None:
       y = If(c) <then_branch = a () => (float[2] p) { p = Neg(x, x) },
                  else_branch = b () => (float[2] q) { q = Neg(x) }>
     }"""
-    with pytest.raises(InputError, match="Q0109 .*a subgraph with 2 inputs of 1 to 1 for Neg"):
+    with pytest.raises(InputError, match=r"Q0109 .*a subgraph with 2 inputs of 1 to 1 for Neg"):
         import_model(model(text))
 
 

@@ -12,8 +12,8 @@ from .text_models import kinds, model, random, round_trip
 
 
 def test_padding_computed_as_torch_does() -> None:
-    text = """g (float[2,3] x) => (y) <int64[2] p = {1, 2}, int64[1] n = {2}, int64[2] two = {-1, 2}, int64[1] s = {-1},
-      int64[1] a = {0}, int64[1] e = {-9223372036854775807}, int64[1] flat = {-1}> {
+    text = """g (float[2,3] x) => (y) <int64[2] p = {1, 2}, int64[1] n = {2}, int64[2] two = {-1, 2},
+      int64[1] s = {-1}, int64[1] a = {0}, int64[1] e = {-9223372036854775807}, int64[1] flat = {-1}> {
       z = ConstantOfShape(n)
       zi = Cast<to = 7>(z)
       c = Concat<axis = 0>(p, zi)

@@ -39,8 +39,8 @@ def test_initializers_listed_as_inputs_are_no_inputs() -> None:
 
 
 def test_constant_nodes_become_constants() -> None:
-    graph = round_trip(model("g (float[2,3] x) => (y) { c = Constant<value_floats = [1.0, 2.0, 3.0]>() y = Add(x, c) }"),
-                       {"x": random(2, 3)})  # fmt: skip
+    text = "g (float[2,3] x) => (y) { c = Constant<value_floats = [1.0, 2.0, 3.0]>() y = Add(x, c) }"
+    graph = round_trip(model(text), {"x": random(2, 3)})
     assert kinds(graph) == ["eltwise-add"]
     assert graph.value("c").const is not None
 
@@ -85,7 +85,9 @@ def test_resize_to_computed_sizes_becomes_scales() -> None:
     assert kinds(graph) == ["resize"]
     scales = graph.ops[0].attrs["scales"]
     assert isinstance(scales, tuple) and scales[:2] == (1.0, 1.0)
-    assert [int(np.floor(np.float32(d) * np.float32(s))) for d, s in zip((7, 5), scales[2:], strict=True)] == [10, 11]
+    assert [
+        int(np.floor(np.float32(d) * np.float32(s))) for d, s in zip((7, 5), scales[2:], strict=True)
+    ] == [10, 11]
 
 
 def test_an_unnamed_batch_gets_a_name() -> None:
@@ -128,7 +130,8 @@ def test_subgraphs_are_opaque_and_keep_what_they_capture() -> None:
 def test_a_captured_value_can_be_renamed() -> None:
     text = """g (bool c, float[2] x) => (y) {
       r = Relu(x)
-      y = If(c) <then_branch = g1 () => (float[2] a) { a = Neg(r) }, else_branch = g2 () => (float[2] b) { b = Abs(r) }>
+      y = If(c) <then_branch = g1 () => (float[2] a) { a = Neg(r) },
+                 else_branch = g2 () => (float[2] b) { b = Abs(r) }>
     }"""
     proto = model(text)
     graph = import_model(proto)
@@ -163,7 +166,9 @@ def test_local_functions_are_inlined() -> None:
 
 
 def test_half_precision_stays() -> None:
-    proto = model("g (float16[2,3] x) => (float16[2,2] y) { y = MatMul(x, w) }", w=random(3, 2).astype(np.float16))
+    proto = model(
+        "g (float16[2,3] x) => (float16[2,2] y) { y = MatMul(x, w) }", w=random(3, 2).astype(np.float16)
+    )
     graph = round_trip(proto, {"x": random(2, 3).astype(np.float16)})
     assert {v.dtype for v in graph.values} == {"float16"}
 
@@ -194,7 +199,9 @@ def test_outputs_that_are_inputs_or_constants() -> None:
 def test_nan_in_weights_is_refused_by_name() -> None:
     weights = random(4, 3, 3, 3)
     weights[0, 0, 0, :2] = np.nan, np.inf
-    with pytest.raises(InputError, match=r"Q0110 .*initializer 'w' of node 'Conv_0': found 2 of 108 numbers NaN"):
+    with pytest.raises(
+        InputError, match=r"Q0110 .*initializer 'w' of node 'Conv_0': found 2 of 108 numbers NaN"
+    ):
         import_model(model(CONV, w=weights, b=random(4)))
     assert import_model(model(CONV, w=weights, b=random(4)), check_weights=False).ops
 
@@ -205,14 +212,16 @@ def test_infinity_in_a_mask_is_fine() -> None:
 
 
 def test_old_and_future_opsets_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match="Q0105 .*found opset 6; expected opset 7"):
+    with pytest.raises(UnsupportedError, match=r"Q0105 .*found opset 6; expected opset 7"):
         import_model(model("g (float[2] x) => (y) { y = Relu(x) }", opset=6))
-    with pytest.raises(UnsupportedError, match="Q0116 .*found opset 999"):
+    with pytest.raises(UnsupportedError, match=r"Q0116 .*found opset 999"):
         import_model(model("g (float[2] x) => (y) { y = Relu(x) }", opset=999))
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("path", sorted(DATA.glob("*.onnx")) or [None], ids=lambda p: p.stem if p else "absent")
+@pytest.mark.parametrize(
+    "path", sorted(DATA.glob("*.onnx")) or [None], ids=lambda p: p.stem if p else "absent"
+)
 def test_real_models_round_trip(path: object) -> None:
     if path is None:
         pytest.skip(f"no models in {DATA}")

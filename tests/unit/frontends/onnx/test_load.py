@@ -50,7 +50,9 @@ def test_a_model_of_three_gigabytes_loads_in_no_memory(tmp_path: Path) -> None:
 
     size = 3 << 30
     proto = model("g (float[1,16384] x) => (y) { y = MatMul(x, w) }")
-    tensor = proto.graph.initializer.add(name="w", data_type=TensorProto.FLOAT, dims=[16384, size // 4 // 16384])
+    tensor = proto.graph.initializer.add(
+        name="w", data_type=TensorProto.FLOAT, dims=[16384, size // 4 // 16384]
+    )
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (("location", "huge.bin"), ("length", str(size))):
         entry = tensor.external_data.add()
@@ -85,7 +87,7 @@ def test_what_is_no_model_is_named(tmp_path: Path, content: bytes, found: str) -
 def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path)
     path.write_bytes(path.read_bytes()[:-700])
-    with pytest.raises(InputError, match="Q0101"):
+    with pytest.raises(InputError, match=r"Q0101"):
         load_model(path)
 
 
@@ -93,7 +95,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     saved(tmp_path)
     with pytest.raises(InputError, match=r"Q0102 .*absent.onnx: found no such file.*try: one of model.onnx"):
         load_model(tmp_path / "absent.onnx")
-    with pytest.raises(InputError, match="Q0103 .*found a folder"):
+    with pytest.raises(InputError, match=r"Q0103 .*found a folder"):
         load_model(tmp_path)
 
 
@@ -101,12 +103,12 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
 def test_an_unreadable_file(tmp_path: Path) -> None:
     path = saved(tmp_path)
     path.chmod(0)
-    with pytest.raises(InputError, match="Q0104"):
+    with pytest.raises(InputError, match=r"Q0104"):
         load_model(path)
 
 
 def test_an_unreadable_path_whoever_runs_this() -> None:
-    with pytest.raises(InputError, match="Q0104 .*found .*; expected a readable file"):
+    with pytest.raises(InputError, match=r"Q0104 .*found .*; expected a readable file"):
         load_model("x" * 5000 + ".onnx")
 
 
@@ -114,12 +116,14 @@ def test_missing_and_short_external_data(tmp_path: Path) -> None:
     path = external(tmp_path)
     data = tmp_path / "weights.bin"
     data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"Q0106 .*initializer 'w': found 100 bytes.*expected bytes 0 to 8192"):
+    with pytest.raises(
+        InputError, match=r"Q0106 .*initializer 'w': found 100 bytes.*expected bytes 0 to 8192"
+    ):
         load_model(path)
     data.unlink()
     with pytest.raises(InputError, match=r"Q0106 .*no readable file .*weights.bin"):
         load_model(path)
-    with pytest.raises(InputError, match="Q0106 .*given without its file"):
+    with pytest.raises(InputError, match=r"Q0106 .*given without its file"):
         load_model(path.read_bytes())
 
 
@@ -132,7 +136,7 @@ def test_external_data_may_not_escape(tmp_path: Path, location: str) -> None:
     proto = onnx.load(str(path), load_external_data=False)
     proto.graph.initializer[0].external_data[0].value = location
     path.write_bytes(proto.SerializeToString())
-    with pytest.raises(InputError, match="Q0107 .*expected a path inside the model's own folder"):
+    with pytest.raises(InputError, match=r"Q0107 .*expected a path inside the model's own folder"):
         load_model(path)
 
 
@@ -142,7 +146,7 @@ def test_a_link_out_of_the_folder_is_an_escape(tmp_path: Path) -> None:
     path = external(folder)
     (folder / "weights.bin").rename(tmp_path / "elsewhere.bin")
     (folder / "weights.bin").symlink_to(tmp_path / "elsewhere.bin")
-    with pytest.raises(InputError, match="Q0107"):
+    with pytest.raises(InputError, match=r"Q0107"):
         load_model(path)
 
 
@@ -159,13 +163,13 @@ def test_a_model_and_its_data_may_be_links_into_one_store(tmp_path: Path) -> Non
 def test_a_tensor_whose_bytes_do_not_fit() -> None:
     proto = model(TEXT, w=WEIGHTS)
     proto.graph.initializer[0].dims[0] = 63
-    with pytest.raises(InputError, match="Q0108 .*tensor 'w'"):
+    with pytest.raises(InputError, match=r"Q0108 .*tensor 'w'"):
         load_model(proto.SerializeToString())
 
 
 def test_names_that_are_not_text() -> None:
     data = model(TEXT, w=WEIGHTS).SerializeToString().replace(b"MatMul", b"Mat\xb6ul")
-    with pytest.raises(InputError, match="Q0101 .*text that is not UTF-8"):
+    with pytest.raises(InputError, match=r"Q0101 .*text that is not UTF-8"):
         load_model(data)
 
 
@@ -179,5 +183,7 @@ def test_sparse_initializers_become_dense() -> None:
 
 def test_four_bit_weights_are_unpacked() -> None:
     proto = model("g (float[2] x) => (y) { y = Relu(x) }", opset=21, ir_version=10)
-    proto.graph.initializer.append(helper.make_tensor("w", TensorProto.INT4, [4096], [i % 16 - 8 for i in range(4096)]))
+    proto.graph.initializer.append(
+        helper.make_tensor("w", TensorProto.INT4, [4096], [i % 16 - 8 for i in range(4096)])
+    )
     assert load_model(proto.SerializeToString()).arrays["w"].astype(int)[:4].tolist() == [-8, -7, -6, -5]

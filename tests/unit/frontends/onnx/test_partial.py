@@ -79,7 +79,9 @@ def test_rules(op_type: str, attributes: dict[str, Any], inputs: tuple[Any, ...]
         ("Div", {}, (ints(1), ints(0))),
     ],
 )
-def test_what_cannot_be_known_is_left_alone(op_type: str, attributes: dict[str, Any], inputs: tuple[Any, ...]) -> None:
+def test_what_cannot_be_known_is_left_alone(
+    op_type: str, attributes: dict[str, Any], inputs: tuple[Any, ...]
+) -> None:
     assert evaluate(op_type, attributes, inputs) is None
 
 
