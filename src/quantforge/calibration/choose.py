@@ -28,23 +28,28 @@ def choose_spec(sketch: Sketch, rule: RangeRule) -> QuantSpec:
 def range_of(sketch: Sketch, rule: RangeRule) -> Extent:
     """The range of real values that `rule` lets the format cover, before it becomes a spec.
 
-    With power-of-two scales and least squared error it is the range of the chosen grid, which `spec_of_range` turns
-    back into the same position.
+    With power-of-two scales it is the range of the chosen grid, from which `spec_of_range` finds the same position.
     """
     segments = segments_of(sketch)
     extent = min_max_range(segments)
     if not isinstance(rule.format, IntFormat):
         return extent
     if rule.method is RangeMethod.PERCENTILE:
-        return percentile_range(segments, rule.percentile, rule.symmetric)
-    if rule.method is RangeMethod.ENTROPY:
-        return _entropy_range(segments)
-    if rule.method is not RangeMethod.MSE:
+        extent = percentile_range(segments, rule.percentile, rule.symmetric)
+    elif rule.method is RangeMethod.ENTROPY:
+        extent = _entropy_range(segments)
+    elif rule.method is RangeMethod.MSE and rule.scales is ScaleKind.FLOAT:
+        extent = mse_range(segments, rule.format, rule.symmetric, rule.rounding)
+    elif rule.method is RangeMethod.MSE:
+        return least_error(segments, extent, rule.format, rule.symmetric, rule.rounding).ends(rule.format)
+    return grid_range(extent, rule)
+
+
+def grid_range(extent: Extent, rule: RangeRule) -> Extent:
+    """With power-of-two scales the range of the finest grid that holds `extent`, else `extent` itself."""
+    if rule.scales is ScaleKind.FLOAT or not isinstance(rule.format, IntFormat) or extent.empty:
         return extent
-    if rule.scales is ScaleKind.FLOAT:
-        return mse_range(segments, rule.format, rule.symmetric, rule.rounding)
-    best = least_error(segments, extent, rule.format, rule.symmetric, rule.rounding)
-    return extent if best == non_overflow(extent, rule.format, rule.symmetric) else best.ends(rule.format)
+    return non_overflow(extent, rule.format, rule.symmetric).ends(rule.format)
 
 
 def spec_of_range(extent: Extent, rule: RangeRule) -> QuantSpec:

@@ -111,6 +111,8 @@ def open_data(
         return _open_path(Path(source), layout, size, limit, preprocessing or Preprocessing())
     items = _items_of(source)
     samples = len(source) if isinstance(source, np.ndarray) and len(inputs) == 1 else None
+    if samples is not None:  # rows of an array are single samples, which run faster together
+        batch_size = batch_size or suggested_batch(_sample_bytes(inputs))
     return DataSource(items, layout, _words(source), samples=samples, batch_size=batch_size, limit=limit)
 
 

@@ -16,7 +16,7 @@ from threading import local
 
 import numpy as np
 
-from quantforge.calibration.choose import range_of, spec_of_range
+from quantforge.calibration.choose import grid_range, range_of, spec_of_range
 from quantforge.calibration.history import History, averages, needs_history, same_ranges
 from quantforge.calibration.methods import RangeMethod, RangeRule
 from quantforge.calibration.moments import ChannelMoments
@@ -205,7 +205,8 @@ class _Counter:
     def _add_with_range(self, name: str, values: Array) -> None:
         rule = self.rules[name]
         if rule.method in (RangeMethod.MIN_MAX, RangeMethod.NON_OVERFLOW):
-            self.histories[name].append(self.sketches[name].add(values))
+            extent = self.sketches[name].add(values)
+            self.histories[name].append(extent if averages(rule) else grid_range(extent, rule))
             return
         if not hasattr(self._scratch, "sketch"):
             self._scratch.sketch = Sketch()
