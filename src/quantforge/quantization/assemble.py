@@ -17,7 +17,7 @@ from quantforge.numerics.formats import IntFormat
 from quantforge.ops.channels import WEIGHTED, output_channel_axis
 from quantforge.ops.registry import spec as kind_spec
 from quantforge.quantization.diagnose import find_culprits
-from quantforge.quantization.flow import Quantized
+from quantforge.quantization.flow import Quantized, macs_of
 from quantforge.quantization.measure import Measurement, Noise
 from quantforge.quantization.placement import FloatOp, Places
 from quantforge.quantization.recipe import BiasScale, Recipe
@@ -223,7 +223,7 @@ def _layer(
         reads=reads,
         fused=tuple(op.kind for op in chain[1:]),
         tensors=tuple(dict.fromkeys(quantized)),
-        macs=sum(_macs(graph, op) for op in chain),
+        macs=sum(macs_of(graph, op) for op in chain),
         float_bytes=before,
         quantized_bytes=after,
         added_db=_db(measurement.added.get(result)) if measurement else None,
@@ -235,11 +235,6 @@ def _layer(
 
 def _db(noise: Noise | None) -> float | None:
     return None if noise is None or math.isnan(noise.sqnr_db) else noise.sqnr_db
-
-
-def _macs(graph: Graph, op: Op) -> int:
-    inputs = [None if value is None else value.shape for value in graph.input_values(op)]
-    return kind_spec(op.kind).macs(op, inputs, [graph.value(name).shape for name in op.outputs if name])
 
 
 def _parameter_bytes(graph: Graph, chain: list[Op]) -> tuple[int, int]:

@@ -113,8 +113,14 @@ def quantize_graph(
 
 def measured_samples(graph: Graph) -> int:
     """How many samples errors are measured on: as many as `MEASURED_MACS` pay for, within `MEASURED_SAMPLES`."""
-    macs = sum(spec(op.kind).macs(op, *_shapes(graph, op)) for op in graph.ops)
+    macs = sum(macs_of(graph, op) for op in graph.ops)
     return min(max(MEASURED_MACS // max(macs, 1), MEASURED_SAMPLES.start), MEASURED_SAMPLES.stop - 1)
+
+
+def macs_of(graph: Graph, op: Op) -> int:
+    """Multiply-accumulates of one sample."""
+    inputs = [None if value is None else value.shape for value in graph.input_values(op)]
+    return spec(op.kind).macs(op, inputs, [graph.value(name).shape for name in op.outputs if name])
 
 
 def keep_first(batches: Iterable[Feeds], kept: list[Feeds], samples: int) -> Iterator[Feeds]:
@@ -212,8 +218,3 @@ def _check(graph: Graph, places: Places, recipe: Recipe) -> None:
             raise InputError(
                 "Q0508", f"override {kind} = {pattern!r}", "no match", f"the name of a {kind}", fix
             )
-
-
-def _shapes(graph: Graph, op: Op) -> tuple[list[object], list[object]]:
-    inputs = [None if value is None else value.shape for value in graph.input_values(op)]
-    return inputs, [graph.value(name).shape for name in op.outputs if name]  # type: ignore[return-value]

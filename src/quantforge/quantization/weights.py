@@ -11,10 +11,11 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from quantforge.calibration.methods import RangeMethod, ScaleKind
 from quantforge.graph import Array, QuantSpec
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.positions import affine_parameters, non_overflow_position, scale_of_position
-from quantforge.quantization.recipe import RangeMethod, ScaleKind, TensorRule
+from quantforge.quantization.recipe import TensorRule
 
 POSITION_WINDOW = range(5)  # candidates tried above the non-overflow position, as the original's `diffs`
 CLIP_FACTORS = np.linspace(0.4, 1.0, 31)  # candidates of the mean-square-error range, as a share of max|x|
