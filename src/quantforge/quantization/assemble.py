@@ -52,8 +52,6 @@ def assemble(
     """The report of one quantization; `model` and `source` name the model and the data in words."""
     tensors = tuple(tensor_reports(found.graph, found.places, recipe, found.calibration.sketches))
     layers = layer_reports(found.graph, found.places, found.measurement)
-    accumulated = found.measurement.accumulated if found.measurement else {}
-    measured = found.measurement.samples if found.measurement else 0
     return QuantizationReport(
         model=model,
         model_hash=found.model_hash,
@@ -64,7 +62,7 @@ def assemble(
         model_bytes=_model_bytes(found.graph),
         tensors=tensors,
         layers=layers,
-        outputs=tuple(OutputReport(n, _db(accumulated.get(n)), measured) for n in found.graph.outputs),
+        outputs=output_reports(found.graph, found.measurement),
         culprits=find_culprits(tensors, layers, recipe),
         target=target,
         timings=timings,
@@ -118,6 +116,18 @@ def layer_reports(graph: Graph, places: Places, measurement: Measurement | None)
         reads.pop(name, None)
         layers.append(_layer(graph, chain, tuple(reads), floats.get(name), measurement))
     return tuple(layers)
+
+
+def output_reports(graph: Graph, measurement: Measurement | None) -> tuple[OutputReport, ...]:
+    """One report for each graph output; without numbers when nothing was measured."""
+    if measurement is None:
+        return tuple(OutputReport(name, None) for name in graph.outputs)
+    answers = {name: tally.agreement for name, tally in measurement.answers.items()}
+    noises = measurement.accumulated
+    return tuple(
+        OutputReport(name, _db(noises.get(name)), measurement.samples, answers.get(name))
+        for name in graph.outputs
+    )
 
 
 def _tensor(
@@ -222,6 +232,7 @@ def _layer(
         precision=precision,
         reads=reads,
         fused=tuple(op.kind for op in chain[1:]),
+        ops=tuple(op.name for op in chain),
         tensors=tuple(dict.fromkeys(quantized)),
         macs=sum(macs_of(graph, op) for op in chain),
         float_bytes=before,

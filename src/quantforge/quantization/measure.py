@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from quantforge.graph import Array, Graph, Op, Value
 from quantforge.graph.execution import Executor, Feeds
 from quantforge.ops.registry import spec
+from quantforge.quantization.top_class import Tally, looks_like_scores
 
 OWN, ALL = "@own", "@all"
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Energy of a signal and of its error, summed over elements; `mean` is the mean error per channel or None."""
+    """Energy of a signal and of its error, summed over elements."""
 
     signal: float = 0.0
     noise: float = 0.0
@@ -52,11 +53,15 @@ class Noise:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Noise by float value name: `added` by the operator alone, `accumulated` in the quantized network."""
+    """Noise by float value name: `added` by the operator alone, `accumulated` in the quantized network.
+
+    `answers` counts equal answers for the graph outputs that look like a classifier's.
+    """
 
     added: Mapping[str, Noise]
     accumulated: Mapping[str, Noise]
     samples: int
+    answers: Mapping[str, Tally] = field(default_factory=dict)
 
 
 def measure(executor: Executor, base: Graph, quantized: Graph, batches: Iterable[Feeds]) -> Measurement:
@@ -68,13 +73,18 @@ def measure(executor: Executor, base: Graph, quantized: Graph, batches: Iterable
     graph, own, all_ = comparison_graph(base, quantized)
     session = executor.session(graph, list(dict.fromkeys([*own, *own.values(), *all_, *all_.values()])))
     added, accumulated, count = dict.fromkeys(own, Noise()), dict.fromkeys(all_, Noise()), 0
+    answers: dict[str, Tally] = {}
     for feeds in batches:
         arrays = session.run(feeds)
         for noises, names in ((added, own), (accumulated, all_)):
             for name, twin in names.items():
                 noises[name] = noises[name].plus(arrays[name], arrays[twin])
-        count += next((array.shape[0] for array in feeds.values() if array.ndim), 1)
-    return Measurement(added, accumulated, count)
+        samples = next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+        for name in base.outputs:
+            if name in all_ and looks_like_scores(arrays[name], samples):
+                answers[name] = answers.get(name, Tally()).plus(arrays[name], arrays[all_[name]])
+        count += samples
+    return Measurement(added, accumulated, count, answers)
 
 
 def comparison_graph(base: Graph, quantized: Graph) -> tuple[Graph, dict[str, str], dict[str, str]]:
