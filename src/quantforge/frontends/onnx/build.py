@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, helper
 
-from quantforge.diagnostics import InternalError
+from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx import lower, qdq
 from quantforge.frontends.onnx.fold import TensorType, captured_names
 from quantforge.frontends.onnx.native import NOT_A_TENSOR, UNKNOWN, NativeModel, NativeNode, element_type
@@ -170,7 +170,7 @@ def _name_values(builder: _Builder) -> None:
             builder.made[value.name], builder.read[value.name] = names.made, names.read
         for name in (builder.made[value.name], builder.read[value.name]):
             if name != value.name and name in builder.taken:
-                raise InternalError(
+                raise InputError(
                     "Q0607", value.name, f"a tensor called {name!r}", "free names", "rename that tensor"
                 )
             builder.taken.add(name)

@@ -18,7 +18,7 @@ import onnxruntime as ort
 from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
 
 from quantforge.frontends.onnx import partial
-from quantforge.frontends.onnx.native import ORT_ERRORS, STRING, element_type, is_default_domain
+from quantforge.frontends.onnx.native import ORT_ERRORS, STRING, UNKNOWN, element_type, is_default_domain
 from quantforge.graph import Array, Shape
 
 _MAX_FOLDED_BYTES = 1 << 24  # a folded result may be larger than this only if its inputs already are
@@ -132,11 +132,11 @@ def _fold_shape_arithmetic(node: Any, body: Body, known: dict[str, Array]) -> bo
     if not partial.is_known(result):
         known[output] = result
         return False
-    dtype = body.types[output].dtype if output in body.types else "unknown"
     if result.dtype == object:
-        if dtype not in ("int64", "int32", "float32", "float64", "bool"):
-            dtype = str(np.array(result.tolist()).dtype)
-        result = partial.settle(result, dtype)
+        kind = body.types.get(output)
+        if kind is None or kind.dtype == UNKNOWN:
+            return False  # its numbers are known, but not in which type
+        result = partial.settle(result, kind.dtype)
     body.consts[output] = result
     return True
 

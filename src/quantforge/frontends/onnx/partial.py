@@ -101,7 +101,9 @@ def _gather(attributes: Attributes, data: Array, indices: Array) -> Array:
 
 
 def _concat(attributes: Attributes, *parts: Array) -> Array:
-    return np.concatenate([p.astype(object) for p in parts], axis=attributes["axis"])
+    dtypes = {part.dtype for part in parts}
+    common = dtypes.pop() if len(dtypes) == 1 else np.dtype(object)
+    return np.concatenate([part.astype(common) for part in parts], axis=attributes["axis"])
 
 
 def _unsqueeze(attributes: Attributes, data: Array, axes: Array | None = None) -> Array:

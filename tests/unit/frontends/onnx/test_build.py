@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from quantforge.diagnostics import InternalError
+from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx import import_model, to_proto
 from quantforge.frontends.onnx.build import build
 from quantforge.graph import Graph, Op, QuantSpec, Value
@@ -135,7 +135,7 @@ def test_a_graph_that_was_never_onnx() -> None:
 def test_quantizing_twice_is_refused_by_name() -> None:
     graph = import_model(to_proto(quantized()))
     graph.set_value(replace(graph.value("x"), quant=QuantSpec(INT8, (0.5,))))
-    with pytest.raises(InternalError, match=r"Q0607 x: found a tensor called 'x_DequantizeLinear_Output'"):
+    with pytest.raises(InputError, match=r"Q0607 x: found a tensor called 'x_DequantizeLinear_Output'"):
         to_proto(graph)
 
 

@@ -78,6 +78,14 @@ def test_quantized_weights_and_random_numbers_are_not_folded() -> None:
     assert types[:2] == ["DequantizeLinear", "RandomUniformLike"]
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int32])
+def test_folding_keeps_dtypes(dtype: type[np.generic]) -> None:
+    name = {np.float16: "float16", np.float64: "double", np.int32: "int32"}[dtype]
+    text = f"g ({name}[4] x) => ({name}[4] y) {{ c = Concat<axis = 0>(k, k) d = Mul(c, c) y = Add(x, d) }}"
+    graph = round_trip(model(text, k=np.array([1, 2], dtype)), {"x": np.ones(4, dtype)})
+    assert kinds(graph) == ["eltwise-add"] and graph.value("d").dtype == np.dtype(dtype).name
+
+
 def test_a_constant_graph_output_keeps_its_node() -> None:
     graph = round_trip(model("g (float[1] x) => (y, z) { y = Relu(x) z = Sqrt(k) }", k=np.ones(2, np.float32)),
                        {"x": random(1)})  # fmt: skip
