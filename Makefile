@@ -19,6 +19,6 @@ docs: .venv/dev.stamp
 	$(BIN)/python docs/generate.py
 
 .venv/core.stamp: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo]" && touch $@
+	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[demo]" && touch $@
 .venv/dev.stamp: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" && touch $@ .venv/core.stamp
+	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[dev]" && touch $@ .venv/core.stamp
