@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +17,13 @@ from quantforge.frontends.onnx.run import OnnxExecutor, input_infos
 from quantforge.graph import Graph
 from quantforge.progress import Listener, peak_memory_bytes
 from quantforge.quantization.assemble import assemble
+from quantforge.quantization.fit import check_fit
 from quantforge.quantization.flow import Quantized, quantize_graph
 from quantforge.quantization.plan import Plan, plan_of
 from quantforge.quantization.recipe import Override, Recipe
 from quantforge.quantization.recipe_file import load_recipe
 from quantforge.quantization.report import QuantizationReport, Timing
+from quantforge.targets import load_target
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def quantize(
     sketches: str | Path | None = None,
     overrides: Iterable[Override] = (),
     threads: int | None = None,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
     listener: Listener | None = None,
 ) -> Result:
     """Quantize a model after training.
@@ -76,7 +79,7 @@ def quantize(
         data: Calibration data: a folder of images, ``.npy``, ``.npz``, an iterable of dicts (input name to array)
             or of arrays, or an object with ``get_next()``. It is read once, batch by batch, and never held whole.
         recipe: A built-in recipe ("dpu-cnn", "npu-transformer", "cpu-cnn"), a TOML file, or a `Recipe`.
-        target: Device the model is for; the recipe must fit it.
+        target: Device the model is for ("cpu", "dpu", "npu" or a TOML file); the recipe must fit it.
         output: Where to write the quantized model.
         preprocessing: How images become inputs: a TOML file or `Preprocessing`.
         samples: Use at most so many samples.
@@ -84,6 +87,7 @@ def quantize(
         sketches: File of calibration statistics, read when it exists and written otherwise.
         overrides: Changes for single tensors or operators on top of the recipe, such as the remedies of a report.
         threads: Threads of ONNX Runtime; None leaves the choice to it.
+        providers: Execution providers of ONNX Runtime, in order of preference.
         listener: Called with the progress of calibration after every batch.
 
     Raises:
@@ -92,9 +96,7 @@ def quantize(
     start = time.perf_counter()
     chosen = load_recipe(recipe).with_overrides(tuple(overrides))
     if target is not None:
-        from quantforge.targets.load import load_target
-
-        load_target(target).check(chosen)
+        check_fit(chosen, load_target(target))
     graph = model if isinstance(model, Graph) else import_model(model)
     source = open_data(
         data,
@@ -104,7 +106,7 @@ def quantize(
         preprocessing=_preprocessing(preprocessing),
     )
     imported = Timing("import", time.perf_counter() - start)
-    executor = OnnxExecutor(threads=threads)
+    executor = OnnxExecutor(threads=threads, providers=tuple(providers))
     store = None if sketches is None else Path(sketches)
     found = quantize_graph(graph, executor, source, chosen, sketches=store, listener=listener)
     path = None if output is None else emit(found.graph, output, recipe=chosen.name)

@@ -1,0 +1,252 @@
+"""`quantize_static` of the ONNX quantizer of Vitis AI, answered by quantforge.
+
+The arguments become a `Recipe` (options.py) and overrides that keep nodes in float (selection.py); the rest is
+`quantforge.quantize`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from quantforge.diagnostics import InputError
+from quantforge.files import check_writable
+from quantforge.frontends.onnx import emit, import_model, input_infos
+from quantforge.frontends.onnx.native import NativeNode
+from quantforge.frontends.quantize import quantize
+from quantforge.graph import Graph, Op
+from quantforge.passes.pipeline import Preparation, prepare
+from quantforge.quantization.recipe import Override
+from quantforge.quantization.report import QuantizationReport
+from vai_q_onnx.enums import (
+    CalibrationMethod,
+    PowerOfTwoMethod,
+    QuantFormat,
+    QuantType,
+    VitisQuantFormat,
+    VitisQuantType,
+)
+from vai_q_onnx.notices import notices_of
+from vai_q_onnx.options import Options, checked_extra, not_built, recipe_of, wrong_value
+from vai_q_onnx.random_reader import RandomDataReader
+from vai_q_onnx.selection import overrides_of
+
+logger = logging.getLogger("vai_q_onnx")
+Names = Sequence[str] | None
+
+
+def quantize_static(
+    model_input: str | PathLike[str] | Any,
+    model_output: str | PathLike[str],
+    calibration_data_reader: Any,
+    quant_format: QuantFormat | VitisQuantFormat = QuantFormat.QDQ,
+    calibrate_method: PowerOfTwoMethod | CalibrationMethod = PowerOfTwoMethod.MinMSE,
+    input_nodes: Names = None,
+    output_nodes: Names = None,
+    op_types_to_quantize: Names = None,
+    random_data_reader_input_shape: Any = None,
+    per_channel: bool = False,
+    reduce_range: bool = False,
+    activation_type: QuantType | VitisQuantType = QuantType.QInt8,
+    weight_type: QuantType | VitisQuantType = QuantType.QInt8,
+    nodes_to_quantize: Names = None,
+    nodes_to_exclude: Names = None,
+    optimize_model: bool = True,
+    use_external_data_format: bool = False,
+    execution_providers: Names = None,
+    enable_dpu: bool = False,
+    convert_fp16_to_fp32: bool = False,
+    convert_nchw_to_nhwc: bool = False,
+    include_cle: bool = False,
+    extra_options: Mapping[str, Any] | None = None,
+    *,
+    print_summary: bool = True,
+    debug_mode: bool = False,
+    inclue_cle: bool | None = None,
+    use_dpu: bool | None = None,
+    enable_ipu_cnn: bool | None = None,
+    enable_ipu_transformer: bool | None = None,
+    fp16_fp32_convert: bool | None = None,
+) -> None:
+    """Quantize `model_input` with calibration data and write `model_output`.
+
+    Args:
+        model_input: The float model: a path, or a ModelProto.
+        model_output: Where to write the quantized model.
+        calibration_data_reader: An object with ``get_next()``, which returns a dict of inputs and None at the end;
+            None for one batch of random data.
+        quant_format: `QuantFormat.QDQ`; the others are not built yet.
+        calibrate_method: How scales are chosen: powers of two, or floats.
+        input_nodes: Quantize only what can be reached from these nodes, themselves included.
+        output_nodes: Quantize only what these nodes need, themselves included.
+        op_types_to_quantize: Quantize only these ONNX operator types.
+        random_data_reader_input_shape: Shapes of the random data.
+        per_channel: One scale per output channel of the weights.
+        reduce_range: Weights of 7 bits.
+        activation_type: Type of activations.
+        weight_type: Type of weights.
+        nodes_to_quantize: Quantize only these nodes.
+        nodes_to_exclude: Keep these nodes in float.
+        optimize_model: Fold batch normalizations and remove operators that do nothing.
+        use_external_data_format: Write the weights to a file of their own, ``<model_output>.data``.
+        execution_providers: Where ONNX Runtime runs the float model.
+        enable_dpu: Make a model for a DPU or an NPU.
+        convert_fp16_to_fp32: Not built yet.
+        convert_nchw_to_nhwc: Not built yet.
+        include_cle: Equalize the weights of neighbouring layers first.
+        extra_options: Further options, see docs/vai_q_onnx.md.
+        print_summary: Print the report; it is logged otherwise.
+        debug_mode: Not built yet.
+        inclue_cle: Misspelling of `include_cle` in the guide's signature.
+        use_dpu: Older name of `enable_dpu`.
+        enable_ipu_cnn: Older name of `enable_dpu`.
+        enable_ipu_transformer: An older name that changes nothing: float scales are what a transformer needs.
+        fp16_fp32_convert: Older name of `convert_fp16_to_fp32`.
+
+    Raises:
+        QuantforgeError: With a code, see ``quantforge explain``; no output is left behind.
+    """
+    _refuse_unbuilt(
+        convert_fp16_to_fp32=_either(
+            "convert_fp16_to_fp32", convert_fp16_to_fp32, fp16_fp32_convert=fp16_fp32_convert
+        ),
+        convert_nchw_to_nhwc=convert_nchw_to_nhwc,
+        debug_mode=debug_mode,
+    )
+    dpu = _either("enable_dpu", enable_dpu, use_dpu=use_dpu, enable_ipu_cnn=enable_ipu_cnn)
+    if dpu and enable_ipu_transformer:
+        fix = "leave one of the two out"
+        raise InputError("Q0704", "enable_ipu_transformer=True", "enable_dpu=True too", "one of them", fix)
+    options = Options(
+        quant_format=quant_format,
+        calibrate_method=calibrate_method,
+        activation_type=activation_type,
+        weight_type=weight_type,
+        per_channel=per_channel,
+        reduce_range=reduce_range,
+        optimize_model=optimize_model,
+        enable_dpu=dpu,
+        include_cle=_either("include_cle", include_cle, inclue_cle=inclue_cle),
+        random_data=calibration_data_reader is None,
+        extra=checked_extra(extra_options),
+    )
+    selection = {
+        "op_types": op_types_to_quantize,
+        "include": nodes_to_quantize,
+        "exclude": nodes_to_exclude,
+        "inputs": input_nodes,
+        "outputs": output_nodes,
+    }
+    report = _run(
+        model_input,
+        Path(model_output),
+        calibration_data_reader,
+        options,
+        {key: _names(key, names) for key, names in selection.items()},
+        random_data_reader_input_shape,
+        _providers(execution_providers),
+        external_data=use_external_data_format or None,
+    )
+    _tell(report, print_summary)
+
+
+def _run(
+    model: Any,
+    output: Path,
+    reader: Any,
+    options: Options,
+    selection: dict[str, tuple[str, ...]],
+    random_shapes: Any,
+    providers: tuple[str, ...],
+    external_data: bool | None,
+) -> QuantizationReport:
+    """Import, quantize, write; the report with the door's own notices."""
+    recipe = recipe_of(options)
+    check_writable(output)
+    graph = import_model(model)
+    overrides = _selected(graph, options, selection)
+    if reader is None:
+        reader = RandomDataReader(
+            input_infos(graph), random_shapes, options.extra["RandomDataReaderInputDataRange"]
+        )
+    result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers)
+    emit(result.graph, output, recipe=recipe.name, external_data=external_data)
+    name = str(model) if isinstance(model, str | PathLike) else graph.name
+    notices = (*result.report.notices, *notices_of(result.graph, options))
+    return replace(result.report, model=name, notices=notices)
+
+
+def native_type(op: Op) -> str:
+    """The ONNX operator type that `op` was imported from; only Gemm may have lost its node to its constants."""
+    if isinstance(op.origin.native, NativeNode):
+        return str(op.origin.native.proto.op_type)
+    return "Gemm" if op.kind == "inner-product" else op.kind
+
+
+def _selected(graph: Graph, options: Options, selection: dict[str, tuple[str, ...]]) -> tuple[Override, ...]:
+    """Overrides that keep in float what the arguments leave out, for the operators that folding leaves over."""
+    if not any(selection.values()):
+        return ()
+    fold = options.optimize_model
+    folded = prepare(graph, Preparation(remove_identity=fold, fold_batch_norm=fold)).graph
+    return overrides_of(graph, native_type, {op.name for op in folded.ops}, **selection)
+
+
+def _either(name: str, value: bool, **older: bool | None) -> bool:
+    """The value of an argument that also has older names.
+
+    Raises:
+        InputError: Q0702 when they contradict each other, or one is no truth value.
+    """
+    for label, given in ((name, value), *older.items()):
+        if given is not None and not isinstance(given, bool):
+            raise wrong_value(label, given, "True or False", repr(bool(given)))
+        if given is False and value and label != name:
+            raise wrong_value(label, given, f"the same as {name}={value}", f"leave {label} out")
+    return value or any(older.values())
+
+
+def _refuse_unbuilt(**switches: bool) -> None:
+    for name, value in switches.items():
+        if value:
+            raise not_built(name, value, False)
+
+
+def _names(where: str, names: Any) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise wrong_value(where, names, "a list of names", f"[{names!r}]")
+    return tuple(names)
+
+
+def _providers(names: Names) -> tuple[str, ...]:
+    """The execution providers; the processor when none is named.
+
+    Raises:
+        InputError: Q0708 for one that this ONNX Runtime does not have.
+    """
+    chosen = _names("execution_providers", names) or ("CPUExecutionProvider",)
+    known = onnxruntime.get_available_providers()
+    for name in chosen:
+        if name not in known:
+            expected, fix = f"one of {', '.join(known)}", "execution_providers=['CPUExecutionProvider']"
+            raise InputError("Q0708", "execution_providers", repr(name), expected, fix)
+    return chosen
+
+
+def _tell(report: QuantizationReport, print_summary: bool) -> None:
+    from quantforge.reporting import print_report, to_text
+
+    for notice in report.notices:
+        logger.warning("%s", notice)
+    if print_summary:
+        print_report(report)
+    else:
+        logger.info("%s", to_text(report))
