@@ -14,6 +14,7 @@ import numpy as np
 
 from quantforge.graph import Array, QuantSpec
 from quantforge.numerics.formats import IntFormat
+from quantforge.numerics.positions import position_of_scale
 from quantforge.quantization.recipe import BiasRule, BiasScale
 from quantforge.quantization.weights import position_by_error
 
@@ -27,9 +28,11 @@ def bias_spec(bias: Array, rule: BiasRule, x: QuantSpec, w: QuantSpec, y: QuantS
         scales = tuple(float(np.float32(x.scale[0]) * np.float32(s)) for s in w.scale)
         return QuantSpec(format, scales, (0,) * len(scales), None if len(scales) == 1 else 0)
     position = position_by_error(bias, format)
-    if x.position is not None and w.position is not None:
-        accumulator = x.position + w.position
+    # by the scale alone: a zero point of 128 (uint8 around zero) leaves the shifts as they are
+    fx, fw, fy = (None if s is None else position_of_scale(s.scale[0]) for s in (x, w, y))
+    if fx is not None and fw is not None:
+        accumulator = fx + fw
         lowest = accumulator - MAX_SHIFT_BIAS
-        cut = 0 if y is None or y.position is None else accumulator - y.position
+        cut = 0 if fy is None else accumulator - fy
         position = min(max(position, lowest), accumulator - min(0, cut - 16))
     return QuantSpec.power_of_two(format, position)

@@ -29,13 +29,16 @@ def constant_spec(data: Array, rule: TensorRule, format: IntFormat, axis: int | 
     Constants are always symmetric around zero, except per-tensor asymmetric rules with min-max ranges.
     """
     rows = _rows(data, axis)
+    # the grid around zero: an unsigned format has its zero point in the middle, and the same step
+    centred = IntFormat(format.bits, narrow=format.narrow)
     if rule.scales is ScaleKind.POWER_OF_TWO:
-        scales = [scale_of_position(_position(row, format, rule.method)) for row in rows]
-        return QuantSpec(format, tuple(scales), (0,) * len(scales), axis, rule.rounding)
+        scales = [scale_of_position(_position(row, centred, rule.method)) for row in rows]
+        zero = 0 if format.signed else 1 << (format.bits - 1)
+        return QuantSpec(format, tuple(scales), (zero,) * len(scales), axis, rule.rounding)
     if not rule.symmetric and axis is None:
         scale, zero = affine_parameters(float(data.min(initial=0)), float(data.max(initial=0)), format, False)
         return QuantSpec(format, (scale,), (zero,), None, rule.rounding)
-    ranges = _ranges(rows, rule, format)
+    ranges = _ranges(rows, rule, centred)
     pairs = [affine_parameters(-top, top, format, True) for top in ranges]
     return QuantSpec(format, tuple(s for s, _ in pairs), tuple(z for _, z in pairs), axis, rule.rounding)
 
