@@ -11,17 +11,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from quantforge.diagnostics import Diagnostic, QuantforgeError, explain
+    from quantforge.frontends.compare import compare
     from quantforge.frontends.quantize import Result, quantize
+    from quantforge.quantization.compare import Comparison
     from quantforge.quantization.recipe import Recipe
 
-__all__ = ["Diagnostic", "QuantforgeError", "Recipe", "Result", "explain", "quantize"]
+__all__ = [
+    "Comparison",
+    "Diagnostic",
+    "QuantforgeError",
+    "Recipe",
+    "Result",
+    "compare",
+    "explain",
+    "quantize",
+]
 
 # public name -> the module it lives in; a test checks that each is there
 _HOMES = {
+    "Comparison": "quantforge.quantization.compare",
     "Diagnostic": "quantforge.diagnostics",
     "QuantforgeError": "quantforge.diagnostics",
     "Recipe": "quantforge.quantization.recipe",
     "Result": "quantforge.frontends.quantize",
+    "compare": "quantforge.frontends.compare",
     "explain": "quantforge.diagnostics",
     "quantize": "quantforge.frontends.quantize",
 }

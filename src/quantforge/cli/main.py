@@ -24,6 +24,7 @@ INTERRUPTED = Diagnostic(
 # verb -> (module, function, one line for `quantforge --help`)
 VERBS = {
     "quantize": ("quantforge.cli.quantize", "quantize", "Quantize a model and report what it costs."),
+    "compare": ("quantforge.cli.compare", "compare", "Compare a quantized model with its float original."),
     "doctor": ("quantforge.cli.doctor", "doctor", "Say what works on this machine."),
     "explain": ("quantforge.cli.explain", "explain", "Explain a diagnostic code."),
 }

@@ -24,14 +24,15 @@ import numpy as np
 
 from quantforge.diagnostics import InputError
 from quantforge.numerics.formats import FloatFormat, IntFormat, parse_format
+from quantforge.quantization.compare import Comparison
 from quantforge.quantization.report import QuantizationReport
 
 VERSION = 1
 _WRITE_IT_AGAIN = "quantize again to write a new report"
 
 
-def to_json(report: QuantizationReport) -> str:
-    """The report as JSON text, one tensor, layer, note per line."""
+def to_json(report: QuantizationReport | Comparison) -> str:
+    """A report or a comparison as JSON text, one tensor, layer, note per line."""
     return "{" + ",\n ".join([f'"version": {VERSION}', *_members(report)]) + "}\n"
 
 
@@ -55,7 +56,7 @@ def from_json(text: str, where: str = "report") -> QuantizationReport:
     return report
 
 
-def _members(report: QuantizationReport) -> Iterator[str]:
+def _members(report: QuantizationReport | Comparison) -> Iterator[str]:
     for key, value in _plain(report).items():
         rows = isinstance(value, list) and value and isinstance(value[0], dict)
         body = "[\n  " + ",\n  ".join(map(_dumps, value)) + "]" if rows else _dumps(value)

@@ -53,7 +53,7 @@ def _summary(report: QuantizationReport) -> RenderableType:
     for label, line in _facts(report):
         grid.add_row(label, Text(line))
     for output in report.outputs:
-        grid.add_row("output", Text(_output(output), style=_style(output.sqnr_db)))
+        grid.add_row("output", Text(output_words(output), style=sqnr_style(output.sqnr_db)))
     return grid
 
 
@@ -78,7 +78,8 @@ def _facts(report: QuantizationReport) -> Iterable[tuple[str, str]]:
         yield "notes", f"{len(report.notes) - refused} done, {refused} refused, {notices}"
 
 
-def _output(output: OutputReport) -> str:
+def output_words(output: OutputReport) -> str:
+    """One graph output in a line: its SQNR, and answers and accuracy where they apply."""
     words = [f"{output.name}: SQNR {wording.decibels(output.sqnr_db)}"]
     if output.agreement is not None:
         words.append(f"same answer {wording.percent(output.agreement)}")
@@ -99,7 +100,7 @@ def _culprits(report: QuantizationReport) -> Iterable[RenderableType]:
 
     total = sum(culprit.share for culprit in report.culprits)
     makers = wording.counted(len(report.culprits), "tensor")
-    table = _table(f"where {wording.percent(total)} of the loss comes from: {makers}")
+    table = titled_table(f"where {wording.percent(total)} of the loss comes from: {makers}")
     table.add_column("share", justify="right", no_wrap=True)
     table.add_column("tensor, why, remedy", ratio=1, overflow="fold")
     for culprit in report.culprits:
@@ -124,7 +125,7 @@ def _layers(report: QuantizationReport, full: bool) -> Iterable[RenderableType]:
     )
     if not shown:
         return
-    table = _table("layers" if full else "layers that add most error")
+    table = titled_table("layers" if full else "layers that add most error")
     table.add_column("layer", ratio=1, overflow="fold")
     for title in ("kind", "precision"):
         table.add_column(title, overflow="fold")
@@ -136,8 +137,8 @@ def _layers(report: QuantizationReport, full: bool) -> Iterable[RenderableType]:
             Text(" + ".join((layer.kind, *layer.fused))),
             Text(layer.precision),
             wording.operations(layer.macs) if layer.macs else wording.NOTHING,
-            Text(wording.decibels(layer.added_db), style=_style(layer.added_db)),
-            Text(wording.decibels(layer.accumulated_db), style=_style(layer.accumulated_db)),
+            Text(wording.decibels(layer.added_db), style=sqnr_style(layer.added_db)),
+            Text(wording.decibels(layer.accumulated_db), style=sqnr_style(layer.accumulated_db)),
         )
     yield table
 
@@ -149,7 +150,7 @@ def _float_ops(report: QuantizationReport, full: bool) -> Iterable[RenderableTyp
         return
     from rich.text import Text
 
-    table = _table(f"stayed float: {wording.counted(len(kept), 'operator')}")
+    table = titled_table(f"stayed float: {wording.counted(len(kept), 'operator')}")
     table.add_column("operators", ratio=1, overflow="fold")
     table.add_column("why", ratio=1, overflow="fold")
     table.add_column("code", no_wrap=True)
@@ -170,7 +171,7 @@ def _tensors(report: QuantizationReport) -> Iterable[RenderableType]:
     """Every tensor."""
     from rich.text import Text
 
-    table = _table("tensors")
+    table = titled_table("tensors")
     table.add_column("tensor", ratio=1, overflow="fold")
     for title in ("kind", "format", "scale"):
         table.add_column(title, overflow="fold")
@@ -185,12 +186,13 @@ def _tensors(report: QuantizationReport) -> Iterable[RenderableType]:
             wording.real(tensor.lo),
             wording.real(tensor.hi),
             wording.percent(tensor.saturation),
-            Text(wording.decibels(tensor.sqnr_db), style=_style(tensor.sqnr_db)),
+            Text(wording.decibels(tensor.sqnr_db), style=sqnr_style(tensor.sqnr_db)),
         )
     yield table
 
 
-def _table(title: str) -> Table:
+def titled_table(title: str) -> Table:
+    """An empty table in the style of the report."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -207,7 +209,8 @@ def _table(title: str) -> Table:
     )
 
 
-def _style(sqnr_db: float | None) -> str:
+def sqnr_style(sqnr_db: float | None) -> str:
+    """The colour of an SQNR."""
     if sqnr_db is None:
         return "dim"
     return "green" if sqnr_db >= GOOD_DB else "yellow" if sqnr_db >= FAIR_DB else "red"
