@@ -118,7 +118,7 @@ def calibrate(
     workers = threads or available_processors()
     done, samples = 0, 0
     with ThreadPoolExecutor(workers, "quantforge-count") as pool:
-        for feeds in _guarded(batches):
+        for feeds in guarded(batches):
             observed = session.run(feeds)
             counter.count(observed, pool, workers)
             check_numbers(counter.sketches, names, done, graph)
@@ -226,7 +226,7 @@ def _drain(tasks: deque[Task]) -> None:
         task()
 
 
-def _guarded(batches: Iterable[Feeds]) -> Iterator[Feeds]:
+def guarded(batches: Iterable[Feeds]) -> Iterator[Feeds]:
     """The batches; whatever their iterator raises is a `CalibrationError` that names the batch."""
     number = 0
     try:

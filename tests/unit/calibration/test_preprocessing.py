@@ -76,7 +76,8 @@ def test_the_number_of_channels() -> None:
 def test_mean_of_scaled_pixels_without_scale() -> None:
     assert message({"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}) == (
         "Q0211 pre.toml: found mean and std up to 1 without scale, for pixels from 0 to 255; "
-        "expected scale beside them; try: scale = 0.00392157 (1/255); scale = 1 if they are meant for pixels up to 255"
+        "expected scale beside them; "
+        "try: scale = 0.00392157 (1/255); scale = 1 if they are meant for pixels up to 255"
     )
     assert preprocessing_of({"mean": [123.7, 116.3, 103.5]}).normalizes
 
