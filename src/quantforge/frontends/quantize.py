@@ -11,6 +11,7 @@ from typing import Any
 
 from quantforge.calibration.data import open_data
 from quantforge.calibration.preprocessing import Preprocessing, load_preprocessing
+from quantforge.files import check_writable
 from quantforge.frontends.onnx.emit import emit, to_proto
 from quantforge.frontends.onnx.import_ import import_model
 from quantforge.frontends.onnx.run import OnnxExecutor, input_infos
@@ -94,6 +95,7 @@ def quantize(
         QuantforgeError: With a code, see ``quantforge explain``; no output is left behind.
     """
     start = time.perf_counter()
+    _check_writable(output, sketches)
     chosen = load_recipe(recipe).with_overrides(tuple(overrides))
     if target is not None:
         check_fit(chosen, load_target(target))
@@ -123,6 +125,14 @@ def quantize(
         peak_memory_bytes=peak_memory_bytes(),
     )
     return Result(found.graph, plan_of(found.graph, chosen.name), report, path)
+
+
+def _check_writable(output: str | Path | None, sketches: str | Path | None) -> None:
+    """Say that a file cannot be written before the long work rather than after it."""
+    if output is not None:
+        check_writable(output)
+    if sketches is not None and not Path(sketches).is_file():
+        check_writable(sketches)
 
 
 def _preprocessing(given: str | Path | Preprocessing | None) -> Preprocessing | None:
