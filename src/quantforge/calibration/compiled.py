@@ -15,11 +15,16 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(*signatures: str) -> Callable[[Function], Function]:
-    """Decorator: compile a function of arrays and numbers for `signatures`; it runs without the GIL."""
+def compiled(*signatures: str, reorder_sums: bool = False) -> Callable[[Function], Function]:
+    """Decorator: compile a function of arrays and numbers for `signatures`; it runs without the GIL.
+
+    With `reorder_sums` sums of floats may be taken in any order, so their last bits depend on the processor.
+    """
 
     def compile_function(function: Function) -> Function:
         options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+        if reorder_sums:
+            options["fastmath"] = {"reassoc", "nsz"}
         try:
             made = numba.njit(list(signatures), cache=True, **options)(function)
         except (RuntimeError, OSError):  # numba found no place for its cache, or a full or unreadable one

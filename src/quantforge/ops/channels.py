@@ -10,7 +10,9 @@ from __future__ import annotations
 from quantforge.graph import Op, Value
 
 WEIGHTED = frozenset(
-    f"{prefix}conv{rank}d" for prefix in ("", "depthwise-", "transposed-", "transposed-depthwise-") for rank in (1, 2, 3)
+    f"{prefix}conv{rank}d"
+    for prefix in ("", "depthwise-", "transposed-", "transposed-depthwise-")
+    for rank in (1, 2, 3)
 ) | {"inner-product", "matmul"}
 
 

@@ -1,22 +1,25 @@
-"""Cross-layer equalization: give the channels between layers equal weight ranges.
+"""Cross-layer equalization: give the channels between layers comparable ranges.
 
 What: for a set of values that share their channels (a convolution's output, what relu, pooling and add make of
 it), channel c may be multiplied by any s_c > 0 in the layers that write it and divided by s_c in those that read
 it, because the ops between are positively homogeneous: f(s x) = s f(x). We choose
-    s_c = sqrt(tail_c / head_c),
-head_c = max over writers of max|W[c, :]| and tail_c = max over readers of max|W[:, c]|, which makes the ranges of
-channel c equal on both sides (each sqrt(head_c tail_c)).
+    s_c = sqrt(tail_c / head_c),    divided by its geometric mean over the channels,
+tail_c = max over readers of max|W[:, c]|, and head_c = the largest |x_c| of the values themselves where it is
+known from data, else max over writers of max|W[c, :]|. Both sides of channel c then have the same share of their
+tensor's range.
 
 Why: with one scale per tensor, a channel a hundred times smaller than its neighbours has no bits left.
-Cost: a few passes over the weights, no data. When it hurts: activations grow where weights shrink.
-Reference: Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, 2019 (CLE).
-Unlike the paper and the original tool, which walk chains of single consumers, this follows whole channel groups,
-so residual adds and values with several readers are equalized too, and every refusal names the op that caused it.
+Cost: a few passes over the weights; for the ranges of values, a few samples.
+When it hurts: without data, activations may grow uneven where weights become even.
+Reference: Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, 2019 (CLE, the
+form without data). Unlike the paper and the original tool, which walk chains of single consumers, this follows
+whole channel groups, so residual adds and values with several readers are equalized too, and every refusal names
+the op that caused it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +34,7 @@ HOMOGENEOUS = frozenset(
     {"relu", "leaky-relu", "identity", "maxpool1d", "maxpool2d", "avgpool1d", "avgpool2d", "dropout"}
 )
 Channels = NDArray[np.float64]
+_NOTHING = 1e-8  # ranges below it belong to dead channels
 
 
 @dataclass(frozen=True)
@@ -43,30 +47,55 @@ class ChannelGroup:
 
 
 def equalize_layers(
-    graph: Graph, sweeps: int = 1, tolerance: float = 1e-3, include_bias: bool = False
+    graph: Graph,
+    sweeps: int = 1,
+    tolerance: float = 1e-3,
+    include_bias: bool = False,
+    ranges: Mapping[str, Channels] | None = None,
 ) -> PassResult:
     """Equalize every channel group, `sweeps` times or until no scale moves by more than `tolerance`.
+
+    Args:
+        graph: With batch normalizations folded.
+        sweeps: How often all groups are visited; neighbours influence each other.
+        tolerance: Largest |log s| that counts as settled.
+        include_bias: Count a bias among the writer's weights (without `ranges`).
+        ranges: Largest |x| per channel of the values that `grouped_values` lists, float64 [channels].
 
     Changed: the weighted ops whose constants were scaled.
     """
     graph = graph.copy()
     groups, notes = channel_groups(graph)
-    changed: dict[str, None] = {}
-    moved: dict[str, float] = {}
+    reach = {g.values[0]: found for g in groups if (found := _value_ranges(g, ranges or {})) is not None}
+    total = {group.values[0]: np.zeros(1) for group in groups}
     for _ in range(sweeps):
         largest = 0.0
         for group in groups:
-            scale = _balance(graph, group, include_bias)
-            largest = max(largest, float(np.abs(np.log(scale)).max(initial=0.0)))
-            moved[group.heads[0]] = max(
-                moved.get(group.heads[0], 0.0), float(np.abs(np.log2(scale)).max(initial=0.0))
-            )
+            key = group.values[0]
+            scale = _balance(graph, group, reach.get(key), include_bias)
+            if key in reach:
+                reach[key] = reach[key] * scale
             _apply(graph, group, scale)
-            changed.update(dict.fromkeys((*group.heads, *group.tails)))
+            total[key] = total[key] + np.log2(scale)
+            largest = max(largest, float(np.abs(np.log(scale)).max(initial=0.0)))
         if largest <= tolerance:
             break
-    done = [Note(NAME, name, True, f"channels scaled by up to 2^{log2:.1f}") for name, log2 in moved.items()]
+    changed = dict.fromkeys(name for group in groups for name in (*group.heads, *group.tails))
+    done = [
+        Note(
+            NAME,
+            group.heads[0],
+            True,
+            f"channels scaled by up to 2^{np.abs(total[group.values[0]]).max():.1f}",
+        )
+        for group in groups
+    ]
     return PassResult(graph, tuple(changed), (*done, *notes))
+
+
+def grouped_values(graph: Graph) -> tuple[str, ...]:
+    """The values whose channels `equalize_layers` may scale: those whose ranges it can use."""
+    return tuple(name for group in channel_groups(graph)[0] for name in group.values)
 
 
 def channel_groups(graph: Graph) -> tuple[list[ChannelGroup], list[Note]]:
@@ -159,15 +188,27 @@ def _scalable(graph: Graph, op: Op, axis: int | None) -> bool:
     return True
 
 
-def _balance(graph: Graph, group: ChannelGroup, include_bias: bool) -> Channels:
+def _balance(graph: Graph, group: ChannelGroup, reach: Channels | None, include_bias: bool) -> Channels:
+    """The scale of each channel; channels without weights or values keep theirs."""
     head: Channels = np.max(
-        [_ranges(graph, name, output_channel_axis, include_bias) for name in group.heads], axis=0
+        [_ranges(graph, name, output_channel_axis, include_bias) for name in group.heads], 0
     )
     tail: Channels = np.max([_ranges(graph, name, input_channel_axis, False) for name in group.tails], axis=0)
-    usable = (head > 0) & (tail > 0)
-    scale: Channels = np.ones_like(head)
-    scale[usable] = np.sqrt(tail[usable] / head[usable])
+    usable = (head > _NOTHING) & (tail > _NOTHING)
+    if reach is not None:
+        usable &= (reach > _NOTHING) & np.isfinite(reach)
+        head = np.sqrt(head * reach)
+    scale: Channels = np.ones_like(tail)
+    if usable.any():
+        scale[usable] = np.sqrt(tail[usable] / head[usable])
+        scale[usable] /= np.exp(np.log(scale[usable]).mean())
     return scale
+
+
+def _value_ranges(group: ChannelGroup, ranges: Mapping[str, Channels]) -> Channels | None:
+    """Largest |x| per channel among the values of a group whose ranges are known; None when none is."""
+    known = [ranges[name] for name in group.values if name in ranges]
+    return np.asarray(np.max(known, axis=0), np.float64) if known else None
 
 
 def _ranges(graph: Graph, name: str, axis_of: Callable[[Op], int | None], include_bias: bool) -> Channels:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from quantforge.graph import Graph
-from quantforge.passes.equalize_layers import equalize_layers
 from quantforge.passes.fold_batch_norm import fold_batch_norms
 from quantforge.passes.remove_identity import remove_identities
 from quantforge.passes.replace_relu6 import replace_relu6
@@ -16,13 +15,11 @@ from quantforge.passes.separate_biases import separate_biases
 
 @dataclass(frozen=True)
 class Preparation:
-    """Which passes run. `equalize_sweeps` 0 means no equalization."""
+    """Which passes run. Equalization comes after them, since it may need to look at data."""
 
     remove_identity: bool = True
     fold_batch_norm: bool = True
     replace_relu6: bool = False
-    equalize_sweeps: int = 0
-    equalize_bias: bool = False
 
 
 def prepare(graph: Graph, options: Preparation) -> PassResult:
@@ -45,7 +42,3 @@ def _chosen(options: Preparation) -> Iterator[Callable[[Graph], PassResult]]:
         yield fold_batch_norms
     if options.replace_relu6:
         yield replace_relu6
-    if options.equalize_sweeps:
-        yield lambda graph: equalize_layers(
-            graph, options.equalize_sweeps, include_bias=options.equalize_bias
-        )

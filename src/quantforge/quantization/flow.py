@@ -1,6 +1,8 @@
 """The quantization of a graph from end to end, the same for every door.
 
-    prepare -> place -> calibrate (one pass over the data) -> solve -> measure (a few samples)
+    prepare -> place -> equalize* -> calibrate (one pass over the data) -> solve -> correct biases* -> measure*
+
+Steps with a star look at a few samples, the first ones of the data.
 
 The door brings a graph, an executor that runs it, and the data; it gets back the graph with its specs and all
 that the report needs.
@@ -12,28 +14,33 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from quantforge.calibration.data import DataSource
-from quantforge.calibration.runner import Calibration, calibrate
+from quantforge.calibration.methods import RangeRule
+from quantforge.calibration.runner import Calibration, calibrate, guarded
 from quantforge.calibration.store import SketchKey, load_sketches, save_sketches
 from quantforge.diagnostics import InputError
-from quantforge.graph import Graph, Op, QuantSpec
+from quantforge.graph import Graph, Op
 from quantforge.graph.execution import Executor, Feeds
 from quantforge.ops.registry import spec
 from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.passes.result import Note
 from quantforge.progress import Listener, track
+from quantforge.quantization.bias_correction import correct_biases
+from quantforge.quantization.equalize import equalize
 from quantforge.quantization.measure import Measurement, measure
-from quantforge.quantization.placement import Places, SpecGroup, place
-from quantforge.quantization.recipe import Recipe, TensorRule
+from quantforge.quantization.placement import Places, place
+from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.report import Timing
 from quantforge.quantization.solve import solve, tensor_rule
 
-MEASURED_MACS = 16_000_000_000  # work spent on measuring errors, which decides how many samples are measured
-MEASURED_SAMPLES = range(2, 65)  # at least and at most
+LOOK_MACS = 16_000_000_000  # work that one look at a few samples may cost
+LOOK_SAMPLES = range(2, 257)  # at least and at most
+MEASURED_SAMPLES = 64  # of those, at most so many are run through the comparison of three networks
 
 
 @dataclass(frozen=True)
@@ -88,33 +95,36 @@ def quantize_graph(
         CalibrationError: Q0201 to Q0203, see `calibrate`.
     """
     watch = Stopwatch()
+    batches = guarded(data)
     prepared = prepare(graph, _preparation(recipe))
-    base = prepared.graph
+    base, notes = prepared.graph, prepared.notes
     places = place(base, recipe)
     _check(base, places, recipe)
-    digest = graph_hash(base)
+    first = take_samples(batches, affordable_samples(base))
     watch.lap("prepare")
-    measured: list[Feeds] = []
-    batches = keep_first(data, measured, measured_samples(base))
-    calibration = _calibration(
-        base, executor, data, batches, places, recipe, sketches, digest, listener, watch
-    )
-
-    def activation_spec(group: SpecGroup, rule: TensorRule) -> QuantSpec:
-        return calibration.spec(rule, *group.sources)
-
-    quantized = solve(base, places, recipe, activation_spec)
+    if recipe.equalize is not None:
+        equalized = equalize(base, executor, first, places, recipe.equalize)
+        base, notes = equalized.graph, (*notes, *equalized.notes)
+        watch.lap("equalize")
+    key = SketchKey(graph_hash(base), f"{data.description}; {data.samples} samples")
+    statistics = _Statistics(executor, places, recipe, sketches, key, watch)
+    calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
+    quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
     watch.lap("solve")
+    if recipe.correct_bias and first:
+        quantized, more = correct_biases(quantized, executor, base, first, recipe)
+        notes = (*notes, *more)
+        watch.lap("correct biases")
+    measured = _first_samples(first, MEASURED_SAMPLES)
     measurement = measure(executor, base, quantized, measured) if measured else None
     watch.lap("measure")
-    notes = prepared.notes
-    return Quantized(base, quantized, places, calibration, measurement, notes, tuple(watch.laps), digest)
+    return Quantized(base, quantized, places, calibration, measurement, notes, tuple(watch.laps), key.model)
 
 
-def measured_samples(graph: Graph) -> int:
-    """How many samples errors are measured on: as many as `MEASURED_MACS` pay for, within `MEASURED_SAMPLES`."""
+def affordable_samples(graph: Graph) -> int:
+    """How many samples are looked at beside calibration: what `LOOK_MACS` pay for, within `LOOK_SAMPLES`."""
     macs = sum(macs_of(graph, op) for op in graph.ops)
-    return min(max(MEASURED_MACS // max(macs, 1), MEASURED_SAMPLES.start), MEASURED_SAMPLES.stop - 1)
+    return min(max(LOOK_MACS // max(macs, 1), LOOK_SAMPLES.start), LOOK_SAMPLES.stop - 1)
 
 
 def macs_of(graph: Graph, op: Op) -> int:
@@ -123,17 +133,28 @@ def macs_of(graph: Graph, op: Op) -> int:
     return spec(op.kind).macs(op, inputs, [graph.value(name).shape for name in op.outputs if name])
 
 
-def keep_first(batches: Iterable[Feeds], kept: list[Feeds], samples: int) -> Iterator[Feeds]:
-    """Pass `batches` on and put copies of the first `samples` samples into `kept`."""
+def take_samples(batches: Iterator[Feeds], samples: int) -> list[Feeds]:
+    """Copies of the first batches, until they hold `samples` samples or the data ends."""
+    taken: list[Feeds] = []
     left = samples
+    while left > 0:
+        feeds = next(batches, None)
+        if feeds is None:
+            break
+        taken.append({name: np.array(array) for name, array in feeds.items()})
+        left -= next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+    return taken
+
+
+def _first_samples(batches: Iterable[Feeds], samples: int) -> list[Feeds]:
+    """The first of `batches`, at least one, that hold up to `samples` samples."""
+    chosen: list[Feeds] = []
     for feeds in batches:
-        if left > 0:
-            first = next(iter(feeds.values()), None)
-            size = first.shape[0] if first is not None and first.ndim else 1
-            batched = all(array.ndim and array.shape[0] == size for array in feeds.values())
-            kept.append({n: np.array(a[:left] if batched and size > left else a) for n, a in feeds.items()})
-            left -= size
-        yield feeds
+        samples -= next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+        if samples < 0 and chosen:
+            break
+        chosen.append(feeds)
+    return chosen
 
 
 def graph_hash(graph: Graph) -> str:
@@ -148,39 +169,38 @@ def graph_hash(graph: Graph) -> str:
     return digest.hexdigest()
 
 
-def _calibration(
-    base: Graph,
-    executor: Executor,
-    data: DataSource,
-    batches: Iterator[Feeds],
-    places: Places,
-    recipe: Recipe,
-    sketches: Path | None,
-    digest: str,
-    listener: Listener | None,
-    watch: Stopwatch,
-) -> Calibration:
-    """The statistics of this model and data: from the file of an earlier run, or from one pass."""
-    key = SketchKey(digest, f"{data.description}; {data.samples} samples")
-    if sketches is not None and sketches.exists():
-        calibration = load_sketches(sketches, key)
-        watch.lap("load sketches")
+@dataclass(frozen=True)
+class _Statistics:
+    """Where the statistics of this model and data come from: the file of an earlier run, or one pass."""
+
+    executor: Executor
+    places: Places
+    recipe: Recipe
+    sketches: Path | None
+    key: SketchKey
+    watch: Stopwatch
+
+    def of(self, base: Graph, batches: Iterable[Feeds]) -> Calibration:
+        if self.sketches is not None and self.sketches.exists():
+            calibration = load_sketches(self.sketches, self.key)
+            self.watch.lap("load sketches")
+            return calibration
+        observed = [name for name in self.places.observed if not base.value(name).is_const]
+        session = self.executor.session(base, observed)
+        self.watch.lap("prepare session")
+        calibration = calibrate(session, batches, observed, rules=self._rules(), graph=base)
+        self.watch.lap("calibration")
+        if self.sketches is not None:
+            save_sketches(self.sketches, calibration, self.key)
+            self.watch.lap("save sketches")
         return calibration
-    observed = [name for name in places.observed if not base.value(name).is_const]
-    session = executor.session(base, observed)
-    watch.lap("prepare session")
-    rules = {
-        name: tensor_rule(recipe.activations, recipe, group.values)
-        for group in places.groups
-        for name in group.sources
-    }
-    tracked = track(batches, "calibrating", data.batches, listener)
-    calibration = calibrate(session, tracked, observed, rules=rules, graph=base)
-    watch.lap("calibration")
-    if sketches is not None:
-        save_sketches(sketches, calibration, key)
-        watch.lap("save sketches")
-    return calibration
+
+    def _rules(self) -> dict[str, RangeRule]:
+        return {
+            name: tensor_rule(self.recipe.activations, self.recipe, group.values)
+            for group in self.places.groups
+            for name in group.sources
+        }
 
 
 def _preparation(recipe: Recipe) -> Preparation:
@@ -188,8 +208,6 @@ def _preparation(recipe: Recipe) -> Preparation:
         remove_identity=recipe.remove_identity,
         fold_batch_norm=recipe.fold_batch_norm,
         replace_relu6=recipe.replace_relu6,
-        equalize_sweeps=recipe.equalize.sweeps if recipe.equalize else 0,
-        equalize_bias=recipe.equalize.include_bias if recipe.equalize else False,
     )
 
 

@@ -43,9 +43,13 @@ class BiasRule:
 
 @dataclass(frozen=True)
 class Equalization:
-    """Cross-layer equalization before calibration; see `passes.equalize_layers`."""
+    """Cross-layer equalization before calibration; see `passes.equalize_layers`.
 
-    sweeps: int = 20
+    With `activations` the ranges of the values count, seen on a few samples, else those of the weights.
+    """
+
+    sweeps: int = 4
+    activations: bool = True
     include_bias: bool = False
 
 
@@ -140,6 +144,8 @@ class Recipe:
     remove_identity: bool = True
     replace_relu6: bool = False
     equalize: Equalization | None = None
+    correct_bias: bool = False
+    output_margin: float = 0.0  # widens the ranges of graph outputs: samples to come exceed those seen
     overrides: tuple[Override, ...] = ()
 
     def with_overrides(self, overrides: tuple[Override, ...]) -> Recipe:
@@ -155,9 +161,14 @@ DPU_CNN = Recipe(
     weights=_POWER_OF_TWO,
     bias=BiasRule(INT8, BiasScale.OWN),
     placement=DPU_PLACEMENT,
+    replace_relu6=True,
+    equalize=Equalization(),
+    correct_bias=True,
 )
 NPU_TRANSFORMER = Recipe(name="npu-transformer", activations=TensorRule(INT8, symmetric=False))
-CPU_CNN = Recipe(name="cpu-cnn", activations=TensorRule(UINT8, symmetric=False))
+CPU_CNN = Recipe(
+    name="cpu-cnn", activations=TensorRule(UINT8, symmetric=False), correct_bias=True, output_margin=0.25
+)
 
 RECIPES = {recipe.name: recipe for recipe in (DPU_CNN, NPU_TRANSFORMER, CPU_CNN)}
 ALIASES = {"dpu": "dpu-cnn", "npu": "dpu-cnn", "cpu": "cpu-cnn", "transformer": "npu-transformer"}

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
+from quantforge.calibration.methods import ScaleKind
 from quantforge.diagnostics import UnsupportedError
 from quantforge.graph import Graph, Op, QuantSpec
 from quantforge.numerics.formats import FloatFormat, Format, IntFormat
@@ -35,12 +38,16 @@ def solve(graph: Graph, places: Places, recipe: Recipe, activation_spec: Activat
             spec = constant_spec(data, rule, integer_format(rule.format, group.values[0]), None)
         else:
             spec = activation_spec(group, rule)
+            if rule.scales is ScaleKind.FLOAT and any(name in graph.outputs for name in group.values):
+                spec = replace(
+                    spec, scale=tuple(float(np.float32(s * (1.0 + recipe.output_margin))) for s in spec.scale)
+                )
         for name in group.values:
             graph.set_value(replace(graph.value(name), quant=spec))
     for place in places.weights:
         _set(graph, place.value, weight_spec(graph, graph.op(place.op), recipe))
-    for place in places.biases:
-        _solve_bias(graph, graph.op(place.op), recipe)
+    for bias in places.biases:
+        solve_bias(graph, graph.op(bias.op), recipe)
     return graph
 
 
@@ -81,7 +88,8 @@ def integer_format(format: Format, where: str) -> IntFormat:
     return format
 
 
-def _solve_bias(graph: Graph, op: Op, recipe: Recipe) -> None:
+def solve_bias(graph: Graph, op: Op, recipe: Recipe) -> None:
+    """Give the bias of `op` in `graph` the spec that fits its constant, its input, weights and output."""
     x, w = graph.value(op.inputs[0]).quant, graph.value(op.inputs[1]).quant
     bias = graph.const(op, 2)
     if x is not None and w is not None and bias is not None:

@@ -6,11 +6,10 @@ through their sketch.  With step s the squared error of a candidate is  sum((s *
 
 from __future__ import annotations
 
-import numba
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
+from quantforge.calibration.compiled import compiled
 from quantforge.calibration.methods import RangeMethod, ScaleKind
 from quantforge.graph import Array, QuantSpec
 from quantforge.numerics.formats import IntFormat
@@ -20,7 +19,6 @@ from quantforge.quantization.recipe import TensorRule
 POSITION_WINDOW = range(5)  # candidates tried above the non-overflow position, as the original's `diffs`
 CLIP_FACTORS = np.linspace(0.4, 1.0, 31)  # candidates of the mean-square-error range, as a share of max|x|
 Errors = NDArray[np.float64]
-_READABLE = types.Array(types.float32, 1, "C", readonly=True)
 
 
 def constant_spec(data: Array, rule: TensorRule, format: IntFormat, axis: int | None) -> QuantSpec:
@@ -67,13 +65,9 @@ def squared_errors_reference(x: NDArray[np.float32], scales: Errors, qmin: int, 
     return np.array(rows)
 
 
-# Sums may be taken in any order ("reassoc"), which lets them run eight at a time; rounding of the terms is exact.
-@numba.njit(
-    [types.float64[::1](_READABLE, types.float64[::1], types.int64, types.int64)],
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-    fastmath={"reassoc", "nsz"},
+# Terms are exact to float32; their sum may be taken in any order, which lets eight be added at a time.
+@compiled(
+    'float64[::1](Array(float32, 1, "C", readonly=True), float64[::1], int64, int64)', reorder_sums=True
 )
 def squared_errors(x: NDArray[np.float32], scales: Errors, qmin: int, qmax: int) -> Errors:
     """Sum of squared quantization errors of `x` for each scale, zero point 0, ties to even.

@@ -9,7 +9,7 @@ def graph():
 
 
 def test_runs_the_chosen_passes_in_order_and_collects_what_they_did():
-    result = prepare(graph(), Preparation(replace_relu6=True, equalize_sweeps=2))
+    result = prepare(graph(), Preparation(replace_relu6=True))
     assert [op.kind for op in result.graph.ops] == ["conv2d", "relu", "conv2d"]
     assert {note.made_by for note in result.notes} >= {
         "remove-identity",

@@ -1,0 +1,167 @@
+"""Bias correction: move each bias by the mean error that quantization makes in front of it.
+
+What: a layer computes W x + b in float and W' x' + b in fixed point, with W' the weights its grid holds and x' the
+input it gets. Its output is off on average by W' E[x'] - W E[x] per output channel, and
+    b <- b + W E[x] - W' E[x']
+takes that out. E[x'] = E[x] + drift(x), and the drift of a value is followed from the inputs down:
+    a stored value     adds E[Q(x) - x], what its own grid does to its mean,
+    a weighted layer   leaves what the grid of its bias cannot express,
+    relu               passes the share of its channel's values that are positive,
+    add                sums, and pooling and moving pass on.
+A kernel is summed over its taps, which leaves out the borders.
+Why: rounding errors of weights and of small activations do not average out; their mean adds up layer by layer.
+Cost: one run of a few samples of the float network, and one pass over the weights; no quantized run.
+When it hurts: with too few samples of wild data.
+Reference: Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, 2019, section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantforge.graph import Array, Graph, Op
+from quantforge.graph.execution import Executor, Feeds
+from quantforge.graph.quantize import fake_quantize_value
+from quantforge.ops.channels import WEIGHTED, input_channel_axis, is_depthwise, output_channel_axis
+from quantforge.passes.result import Note
+from quantforge.quantization.recipe import Recipe
+from quantforge.quantization.solve import solve_bias
+
+NAME = "correct-bias"
+Means = NDArray[np.float64]
+_RECTIFIERS = ("relu", "relu6", "clip", "leaky-relu", "prelu")
+_PASSING = (
+    "identity",
+    "maxpool2d",
+    "avgpool2d",
+    "reduction-mean",
+    "flatten",
+    "reshape",
+    "squeeze",
+    "dropout",
+)
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """Of one stored value per channel, float64 [channels]: E[x], E[Q(x) - x], and the share of x > 0."""
+
+    mean: Means
+    offset: Means
+    positive: Means
+
+
+def correct_biases(
+    graph: Graph, executor: Executor, base: Graph, samples: Iterable[Feeds], recipe: Recipe
+) -> tuple[Graph, tuple[Note, ...]]:
+    """Correct the biases of the quantized layers of `graph` and solve their specs anew.
+
+    Args:
+        graph: With specs.
+        executor: Runs `base`.
+        base: The same graph without specs.
+        samples: A few batches.
+        recipe: How biases are quantized.
+
+    Returns:
+        A copy of `graph` with new bias constants and specs, and a note for each.
+    """
+    graph = graph.copy()
+    names = [v.name for v in graph.quantized() if not v.is_const]
+    statistics = channel_statistics(graph, executor, base, names, samples)
+    drift: dict[str, Means] = {}
+    notes = []
+    for name in graph.inputs:
+        drift[name] = statistics[name].offset if name in statistics else np.zeros(1)
+    for op in graph.ops:
+        moved = np.zeros(1)
+        if _correctable(graph, op) and op.inputs[0] in statistics:
+            shift = mean_error(graph, op, statistics[op.inputs[0]].mean, drift[op.inputs[0]])
+            moved = _move_bias(graph, op, shift, recipe)
+            notes.append(
+                Note(NAME, op.name, True, f"bias moved by up to {np.abs(shift).max(initial=0.0):.2g}")
+            )
+        elif op.kind not in WEIGHTED:
+            moved = _passed(op, drift, statistics)
+        for name in op.outputs:
+            drift[name] = moved + statistics[name].offset if name in statistics else moved
+    return graph, tuple(notes)
+
+
+def mean_error(graph: Graph, op: Op, mean: Means, drift: Means) -> Means:
+    """W' (E[x] + drift) - W E[x] of one layer, float64 [output channels]."""
+    value = graph.value(op.inputs[1])
+    weights, spec = value.const, value.quant
+    assert weights is not None and spec is not None  # noqa: S101  _correctable saw it
+    exact, stored = _taps(op, weights), _taps(op, fake_quantize_value(weights, spec))
+    if is_depthwise(op):
+        return np.asarray(stored * (mean + drift) - exact * mean)
+    return np.asarray(stored @ (mean + drift) - exact @ mean)
+
+
+def channel_statistics(
+    graph: Graph, executor: Executor, base: Graph, names: list[str], samples: Iterable[Feeds]
+) -> Mapping[str, ChannelStatistics]:
+    """Statistics of the values `names` of `base` under the specs of `graph`, over `samples`."""
+    session = executor.session(base, names)
+    sums: dict[str, Means] = {}
+    count = 0
+    for feeds in samples:
+        for name, array in session.run(feeds).items():
+            spec = graph.value(name).quant
+            if spec is None or array.ndim < 2:
+                continue
+            others = tuple(a for a in range(array.ndim) if a != (1 if array.ndim > 2 else array.ndim - 1))
+            rows = (array, fake_quantize_value(array, spec, name) - array, array > 0)
+            found = np.stack([row.mean(axis=others, dtype=np.float64) for row in rows])
+            sums[name] = sums[name] + found * len(array) if name in sums else found * len(array)
+        count += next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+    return {name: ChannelStatistics(*(total / count)) for name, total in sums.items()}
+
+
+def _move_bias(graph: Graph, op: Op, shift: Means, recipe: Recipe) -> Means:
+    """Subtract `shift` from the bias of `op`; returns what its grid makes of the new one, minus the new one."""
+    bias = graph.value(op.inputs[2])
+    assert bias.const is not None  # noqa: S101  _correctable saw it
+    wanted = bias.const - shift
+    graph.set_value(replace(bias, const=wanted.astype(bias.const.dtype)))
+    solve_bias(graph, op, recipe)
+    spec = graph.value(bias.name).quant
+    return np.zeros(1) if spec is None else np.asarray(fake_quantize_value(wanted, spec) - wanted)
+
+
+def _passed(op: Op, drift: Mapping[str, Means], statistics: Mapping[str, ChannelStatistics]) -> Means:
+    """What an op without weights makes of the drift of its inputs; zero where that is not known."""
+    known = [drift[name] for name in op.inputs if name in drift]
+    if op.kind == "eltwise-add" and len({row.size for row in known} - {1}) <= 1:
+        return np.asarray(sum(known, np.zeros(1)))
+    own = statistics.get(op.outputs[0])
+    if not known or own is None or known[0].size not in (1, own.mean.size):
+        return np.zeros(1)
+    if op.kind in _RECTIFIERS:
+        return known[0] * own.positive
+    return known[0] if op.kind in _PASSING else np.zeros(1)
+
+
+def _correctable(graph: Graph, op: Op) -> bool:
+    """Quantized input and weights, a bias to move, one group or depthwise with multiplier 1."""
+    out = output_channel_axis(op)
+    if out is None or op.kind == "matmul" or graph.const(op, 2) is None:
+        return False
+    x, weights = graph.value(op.inputs[0]), graph.value(op.inputs[1])
+    if weights.const is None or weights.quant is None or x.quant is None:
+        return False
+    return op.attrs.get("group", 1) == (weights.const.shape[out] if is_depthwise(op) else 1)
+
+
+def _taps(op: Op, weights: Array) -> Means:
+    """Weights summed over kernel taps: float64 [out, in], or [channels] when depthwise."""
+    out, into = output_channel_axis(op), input_channel_axis(op)
+    kept = {axis for axis in (out, into) if axis is not None}
+    summed = weights.sum(axis=tuple(a for a in range(weights.ndim) if a not in kept), dtype=np.float64)
+    swapped = out is not None and into is not None and out > into
+    return np.asarray(summed.T if swapped else summed)
