@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quantforge.graph import QuantSpec
+from quantforge.numerics.formats import INT8, INT32, UINT8
+from quantforge.quantization.biases import bias_spec
+from quantforge.quantization.recipe import BiasRule, BiasScale
+from quantforge.quantization.weights import position_by_error
+
+OWN = BiasRule(INT8, BiasScale.OWN)
+PRODUCT = BiasRule(INT32, BiasScale.PRODUCT)
+
+
+def at(position: int) -> QuantSpec:
+    return QuantSpec.power_of_two(INT8, position)
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=5),
+    st.integers(-4, 14),
+    st.integers(-4, 14),
+    st.integers(-4, 14),
+)
+def test_an_own_position_stays_within_the_shifts_of_the_accumulator(
+    values: list[float], fx: int, fw: int, fy: int
+) -> None:
+    bias = np.array(values, np.float32)
+    position = bias_spec(bias, OWN, at(fx), at(fw), at(fy)).position
+    assert position is not None
+    shift_bias, shift_cut = fx + fw - position, fx + fw - fy
+    lowest = min(0, shift_cut - 16)
+    assert lowest <= shift_bias <= 15
+    free = position_by_error(bias, INT8)
+    if lowest <= fx + fw - free <= 15:
+        assert position == free
+
+
+def test_without_an_output_spec_the_bias_may_be_finer_by_sixteen_bits() -> None:
+    tiny = np.array([1e-9], np.float32)
+    assert bias_spec(tiny, OWN, at(3), at(4), None).position == 3 + 4 + 16
+
+
+def test_an_unsigned_input_around_zero_shifts_like_a_signed_one() -> None:
+    unsigned = QuantSpec(UINT8, (2.0**-5,), (128,))
+    bias = np.array([3.0e4, -1.0], np.float32)
+    assert bias_spec(bias, OWN, unsigned, at(12), at(2)) == bias_spec(bias, OWN, at(5), at(12), at(2))
+
+
+def test_a_product_scale_is_that_of_the_accumulator_as_float32() -> None:
+    x = QuantSpec(UINT8, (0.1,), (7,))
+    w = QuantSpec(INT8, (0.3, 0.07), (0, 0), axis=0)
+    spec = bias_spec(np.zeros(2, np.float32), PRODUCT, x, w, None)
+    assert spec.format == INT32 and spec.axis == 0 and spec.zero_point == (0, 0)
+    assert spec.scale == tuple(float(np.float32(0.1) * np.float32(s)) for s in w.scale)
+
+
+def test_a_product_scale_of_one_weight_scale_has_no_axis() -> None:
+    spec = bias_spec(np.zeros(2, np.float32), PRODUCT, at(3), at(4), None)
+    assert spec.axis is None and spec.position == 7

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from quantforge.diagnostics import InputError
+from quantforge.numerics.formats import INT8, INT32, UINT8
+from quantforge.ops.registry import spec
+from quantforge.quantization.recipe import (
+    ALIASES,
+    CPU_CNN,
+    DPU_CNN,
+    NPU_TRANSFORMER,
+    RECIPES,
+    BiasRule,
+    BiasScale,
+    Override,
+    Recipe,
+    ScaleKind,
+    named_recipe,
+)
+
+
+def test_the_three_recipes_are_what_the_documents_recommend() -> None:
+    assert DPU_CNN.activations.scales is DPU_CNN.weights.scales is ScaleKind.POWER_OF_TWO
+    assert DPU_CNN.bias == BiasRule(INT8, BiasScale.OWN) and DPU_CNN.placement.align_pool
+    assert (NPU_TRANSFORMER.activations.format, NPU_TRANSFORMER.weights.format) == (INT8, INT8)
+    assert (CPU_CNN.activations.format, CPU_CNN.weights.format) == (UINT8, INT8)
+    assert CPU_CNN.bias == BiasRule(INT32, BiasScale.PRODUCT)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_placement_names_kinds_that_exist(recipe: Recipe) -> None:
+    for kind in recipe.placement.kinds:
+        assert spec(kind).kind == kind
+    assert set(recipe.placement.fused) <= set(recipe.placement.kinds)
+
+
+def test_names_and_aliases() -> None:
+    assert {named_recipe(alias).name for alias in ALIASES} <= set(RECIPES)
+    with pytest.raises(InputError, match=r"Q0311 recipe: found 'gpu'; expected one of dpu-cnn, .*\.toml file"):
+        named_recipe("gpu")
+
+
+@pytest.mark.parametrize("names", [{}, {"tensor": "a", "op": "b"}], ids=["neither", "both"])
+def test_an_override_is_about_a_tensor_or_an_operator(names: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="Q0310 override: .*expected exactly one of tensor and op"):
+        Override(**names)
+
+
+def test_overrides_are_added_behind() -> None:
+    first, second = Override(op="a"), Override(op="b")
+    assert DPU_CNN.with_overrides((first,)).with_overrides((second,)).overrides == (first, second)
