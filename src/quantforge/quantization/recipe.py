@@ -167,7 +167,11 @@ DPU_CNN = Recipe(
 )
 NPU_TRANSFORMER = Recipe(name="npu-transformer", activations=TensorRule(INT8, symmetric=False))
 CPU_CNN = Recipe(
-    name="cpu-cnn", activations=TensorRule(UINT8, symmetric=False), correct_bias=True, output_margin=0.25
+    name="cpu-cnn",
+    activations=TensorRule(UINT8, symmetric=False),
+    equalize=Equalization(),
+    correct_bias=True,
+    output_margin=0.25,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (DPU_CNN, NPU_TRANSFORMER, CPU_CNN)}
