@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from quantforge.diagnostics import UnsupportedError
+from quantforge.graph import Graph, QuantSpec
+from quantforge.numerics.formats import BFLOAT16, INT8, IntFormat
+from quantforge.quantization.biases import bias_spec
+from quantforge.quantization.placement import SpecGroup, place
+from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Override, RangeMethod, Recipe, TensorRule
+from quantforge.quantization.solve import solve, tensor_rule, weight_spec
+from quantforge.quantization.weights import constant_spec
+from tests.networks import Net
+
+PER_CHANNEL = replace(CPU_CNN, weights=replace(CPU_CNN.weights, per_channel=True))
+
+
+def network() -> Graph:
+    net = Net()
+    y = net.add("relu", "r", (net.conv("c1", "x", 4),))
+    total = net.add("eltwise-add", "a", (y, net.const("k", np.full((1, 4, 1, 1), 0.7))))
+    return net.done(net.conv("c2", total, 2))
+
+
+def spec_of(group: SpecGroup, rule: TensorRule) -> QuantSpec:
+    return QuantSpec.power_of_two(INT8, len(group.values[0]))
+
+
+def solved(recipe: Recipe) -> Graph:
+    return solve(network(), place(network(), recipe), recipe, spec_of)
+
+
+def test_every_place_gets_its_spec_and_nothing_else() -> None:
+    graph = solved(DPU_CNN)
+    assert {value.name for value in graph.quantized()} == {
+        *("x", "r.out", "k", "a.out", "c2.out"),
+        *("c1.w", "c1.b", "c2.w", "c2.b"),
+    }
+    assert graph.value("x").quant == QuantSpec.power_of_two(INT8, 1)
+    assert network().value("x").quant is None
+
+
+def test_a_constant_that_meets_activations_is_solved_from_its_data() -> None:
+    data = network().value("k").const
+    assert data is not None
+    assert solved(DPU_CNN).value("k").quant == constant_spec(data, DPU_CNN.activations, INT8, None)
+
+
+def test_a_bias_sees_the_spec_behind_the_fused_activation() -> None:
+    graph = solved(DPU_CNN)
+    x, w, y = (graph.value(name).quant for name in ("x", "c1.w", "r.out"))
+    bias = graph.value("c1.b").const
+    assert x is not None and w is not None and bias is not None
+    assert graph.value("c1.b").quant == bias_spec(bias, DPU_CNN.bias, x, w, y)
+
+
+def test_weights_per_channel_have_one_scale_for_each_output() -> None:
+    graph = solved(PER_CHANNEL)
+    weights, bias = graph.value("c1.w").quant, graph.value("c1.b").quant
+    assert weights is not None and (weights.axis, len(weights.scale)) == (0, 4)
+    assert bias is not None and (bias.axis, len(bias.scale)) == (0, 4)
+
+
+def test_overrides_are_laid_over_the_rule() -> None:
+    overrides = (Override(tensor="r.*", format=IntFormat(16)), Override(op="c1", method=RangeMethod.MIN_MAX))
+    recipe = DPU_CNN.with_overrides(overrides)
+    assert tensor_rule(recipe.activations, recipe, ("z", "r.out")).format == IntFormat(16)
+    assert tensor_rule(recipe.activations, recipe, ("z",)) == recipe.activations
+    assert tensor_rule(recipe.weights, recipe, ("c1.w",), "c1").method is RangeMethod.MIN_MAX
+
+
+def test_a_float_format_is_refused_by_name() -> None:
+    recipe = DPU_CNN.with_overrides((Override(tensor="c1.w", format=BFLOAT16),))
+    with pytest.raises(UnsupportedError, match="Q0510 c1.w: found bfloat16; expected an integer format"):
+        solved(recipe)
+
+
+def test_computed_weights_have_no_spec() -> None:
+    net = Net()
+    attrs = dict(net.done(net.conv("c", "x", 4)).op("c").attrs)
+    graph = net.done(net.add("conv2d", "d", ("x", "c.out"), **attrs))
+    with pytest.raises(UnsupportedError, match=r"Q0510 d: found computed weights c\.out"):
+        weight_spec(graph, graph.op("d"), DPU_CNN)
