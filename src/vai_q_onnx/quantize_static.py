@@ -137,11 +137,11 @@ def quantize_static(
         extra=checked_extra(extra_options),
     )
     selection = {
-        "op_types": op_types_to_quantize,
-        "include": nodes_to_quantize,
-        "exclude": nodes_to_exclude,
-        "inputs": input_nodes,
-        "outputs": output_nodes,
+        "op_types_to_quantize": op_types_to_quantize,
+        "nodes_to_quantize": nodes_to_quantize,
+        "nodes_to_exclude": nodes_to_exclude,
+        "input_nodes": input_nodes,
+        "output_nodes": output_nodes,
     }
     report = _run(
         model_input,

@@ -22,11 +22,11 @@ def overrides_of(
     native_type: Callable[[Op], str],
     left: Collection[str],
     *,
-    op_types: Sequence[str] = (),
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    inputs: Sequence[str] = (),
-    outputs: Sequence[str] = (),
+    op_types_to_quantize: Sequence[str] = (),
+    nodes_to_quantize: Sequence[str] = (),
+    nodes_to_exclude: Sequence[str] = (),
+    input_nodes: Sequence[str] = (),
+    output_nodes: Sequence[str] = (),
 ) -> tuple[Override, ...]:
     """Overrides that keep every node in float that the arguments leave out.
 
@@ -34,33 +34,38 @@ def overrides_of(
         graph: As it was imported.
         native_type: The ONNX operator type of an op.
         left: Names of the ops that folding leaves over; the others need no override.
-        op_types: Quantize only these ONNX operator types, and what merely moves data between them.
-        include: Quantize only these nodes.
-        exclude: Keep these nodes in float.
-        inputs: Quantize only what can be reached from these nodes or tensors.
-        outputs: Quantize only what these nodes or tensors need.
+        op_types_to_quantize: Quantize only these ONNX operator types, and what merely moves data between them.
+        nodes_to_quantize: Quantize only these nodes.
+        nodes_to_exclude: Keep these nodes in float.
+        input_nodes: Quantize only what can be reached from these nodes or tensors.
+        output_nodes: Quantize only what these nodes or tensors need.
 
     Raises:
         InputError: Q0706 for a node name or an operator type that is not in the model.
     """
     names = {op.name for op in graph.ops} | {name for op in graph.ops for name in op.origin.names}
-    for where, given in (("nodes_to_quantize", include), ("nodes_to_exclude", exclude)):
+    for where, given in (("nodes_to_quantize", nodes_to_quantize), ("nodes_to_exclude", nodes_to_exclude)):
         _check(where, given, names)
     types = {native_type(op) for op in graph.ops}
-    _check("op_types_to_quantize", op_types, types | {schema.name for schema in get_all_schemas()}, types)
+    _check(
+        "op_types_to_quantize",
+        op_types_to_quantize,
+        types | {schema.name for schema in get_all_schemas()},
+        types,
+    )
     ends = names | set(graph.inputs) | set(graph.outputs)
-    _check("input_nodes", inputs, ends)
-    _check("output_nodes", outputs, ends)
+    _check("input_nodes", input_nodes, ends)
+    _check("output_nodes", output_nodes, ends)
     kept = {op.name for op in graph.ops}
-    if op_types:
-        kept &= {op.name for op in graph.ops if native_type(op) in op_types or _moves_data(op)}
-    if include:
-        kept &= {op.name for op in graph.ops if _named(op, include)}
-    if inputs:
-        kept &= _reach(graph.ops, inputs, forward=True)
-    if outputs:
-        kept &= _reach(reversed(graph.ops), outputs, forward=False)
-    kept -= {op.name for op in graph.ops if _named(op, exclude)}
+    if op_types_to_quantize:
+        kept &= {op.name for op in graph.ops if native_type(op) in op_types_to_quantize or _moves_data(op)}
+    if nodes_to_quantize:
+        kept &= {op.name for op in graph.ops if _named(op, nodes_to_quantize)}
+    if input_nodes:
+        kept &= _reach(graph.ops, input_nodes, forward=True)
+    if output_nodes:
+        kept &= _reach(reversed(graph.ops), output_nodes, forward=False)
+    kept -= {op.name for op in graph.ops if _named(op, nodes_to_exclude)}
     return tuple(
         Override(op=_literal(op.name), keep_float=True)
         for op in graph.ops
