@@ -283,7 +283,9 @@ def first_sharp_drop(graph: Graph, sqnr_db: Mapping[str, float | None]) -> str |
         for name in filter(None, op.outputs):
             found = sqnr_db.get(name)
             before[name] = source if found is None else _clean(found)
-            if found is not None and found <= source - SHARP_DROP_DB and behind[name] < found + SHARP_DROP_DB:
+            if found is None or found > source - SHARP_DROP_DB:
+                continue
+            if behind[name] == -math.inf or behind[name] < found + SHARP_DROP_DB:
                 return name
     return None
 
