@@ -284,17 +284,18 @@ def _check_combinations(options: Options) -> None:
         wrong += [f"{name}=False" for name in names if extra[name] is False]
         if wrong:
             expected = "int8 weights, one power-of-two scale per tensor, symmetric"
-            raise _forbidden("enable_dpu=True", wrong[0], expected, "leave it out, or set enable_dpu=False")
+            raise forbidden("enable_dpu=True", wrong[0], expected, "leave it out, or set enable_dpu=False")
     if extra["WeightSymmetric"] is False and (options.per_channel or options.power_of_two):
         where = "per_channel=True" if options.per_channel else f"calibrate_method={options.calibrate_method}"
-        raise _forbidden(where, "WeightSymmetric=False", "symmetric weights", "leave WeightSymmetric out")
+        raise forbidden(where, "WeightSymmetric=False", "symmetric weights", "leave WeightSymmetric out")
     if extra["CalibMovingAverage"] and options.calibrate_method is not CalibrationMethod.MinMax:
         where = f"calibrate_method={options.calibrate_method}"
         fix = "CalibrationMethod.MinMax, or leave CalibMovingAverage out"
-        raise _forbidden(where, "CalibMovingAverage=True", "CalibMovingAverage with min-max only", fix)
+        raise forbidden(where, "CalibMovingAverage=True", "CalibMovingAverage with min-max only", fix)
 
 
-def _forbidden(where: str, found: str, expected: str, fix: str) -> InputError:
+def forbidden(where: str, found: str, expected: str, fix: str) -> InputError:
+    """The answer to a combination that the documents forbid: Q0704."""
     return InputError("Q0704", where, found, expected, fix)
 
 

@@ -2,13 +2,45 @@
 
 The arguments become a `Recipe` (options.py) and overrides that keep nodes in float (selection.py); the rest is
 `quantforge.quantize`.
+
+    model_input: The float model: a path, or a ModelProto.
+    model_output: Where to write the quantized model.
+    calibration_data_reader: An object with ``get_next()``, which returns a dict of inputs and None at the end;
+        None for one batch of random data.
+    quant_format: `QuantFormat.QDQ`; the others are not built yet.
+    calibrate_method: How scales are chosen: powers of two, or floats.
+    input_nodes: Quantize only what can be reached from these nodes, themselves included.
+    output_nodes: Quantize only what these nodes need, themselves included.
+    op_types_to_quantize: Quantize only these ONNX operator types.
+    random_data_reader_input_shape: Shapes of the random data.
+    per_channel: One scale per output channel of the weights.
+    reduce_range: Weights of 7 bits.
+    activation_type: Type of activations.
+    weight_type: Type of weights.
+    nodes_to_quantize: Quantize only these nodes.
+    nodes_to_exclude: Keep these nodes in float.
+    optimize_model: Fold batch normalizations and remove operators that do nothing.
+    use_external_data_format: Write the weights to a file of their own, ``<model_output>.data``.
+    execution_providers: Where ONNX Runtime runs the float model.
+    enable_dpu: Make a model for a DPU or an NPU.
+    convert_fp16_to_fp32: Not built yet.
+    convert_nchw_to_nhwc: Not built yet.
+    include_cle: Equalize the weights of neighbouring layers first.
+    extra_options: Further options, see docs/vai_q_onnx.md.
+    print_summary: Print the report; it is logged otherwise.
+    debug_mode: Not built yet.
+    inclue_cle: Misspelling of `include_cle` in the guide's signature.
+    use_dpu: Older name of `enable_dpu`.
+    enable_ipu_cnn: Older name of `enable_dpu`.
+    enable_ipu_transformer: An older name that changes nothing: float scales are what a transformer needs.
+    fp16_fp32_convert: Older name of `convert_fp16_to_fp32`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -33,7 +65,7 @@ from vai_q_onnx.enums import (
     VitisQuantType,
 )
 from vai_q_onnx.notices import notices_of
-from vai_q_onnx.options import Options, checked_extra, not_built, recipe_of, wrong_value
+from vai_q_onnx.options import Options, checked_extra, forbidden, not_built, recipe_of, wrong_value
 from vai_q_onnx.random_reader import RandomDataReader
 from vai_q_onnx.selection import overrides_of
 
@@ -74,55 +106,14 @@ def quantize_static(
     enable_ipu_transformer: bool | None = None,
     fp16_fp32_convert: bool | None = None,
 ) -> None:
-    """Quantize `model_input` with calibration data and write `model_output`.
-
-    Args:
-        model_input: The float model: a path, or a ModelProto.
-        model_output: Where to write the quantized model.
-        calibration_data_reader: An object with ``get_next()``, which returns a dict of inputs and None at the end;
-            None for one batch of random data.
-        quant_format: `QuantFormat.QDQ`; the others are not built yet.
-        calibrate_method: How scales are chosen: powers of two, or floats.
-        input_nodes: Quantize only what can be reached from these nodes, themselves included.
-        output_nodes: Quantize only what these nodes need, themselves included.
-        op_types_to_quantize: Quantize only these ONNX operator types.
-        random_data_reader_input_shape: Shapes of the random data.
-        per_channel: One scale per output channel of the weights.
-        reduce_range: Weights of 7 bits.
-        activation_type: Type of activations.
-        weight_type: Type of weights.
-        nodes_to_quantize: Quantize only these nodes.
-        nodes_to_exclude: Keep these nodes in float.
-        optimize_model: Fold batch normalizations and remove operators that do nothing.
-        use_external_data_format: Write the weights to a file of their own, ``<model_output>.data``.
-        execution_providers: Where ONNX Runtime runs the float model.
-        enable_dpu: Make a model for a DPU or an NPU.
-        convert_fp16_to_fp32: Not built yet.
-        convert_nchw_to_nhwc: Not built yet.
-        include_cle: Equalize the weights of neighbouring layers first.
-        extra_options: Further options, see docs/vai_q_onnx.md.
-        print_summary: Print the report; it is logged otherwise.
-        debug_mode: Not built yet.
-        inclue_cle: Misspelling of `include_cle` in the guide's signature.
-        use_dpu: Older name of `enable_dpu`.
-        enable_ipu_cnn: Older name of `enable_dpu`.
-        enable_ipu_transformer: An older name that changes nothing: float scales are what a transformer needs.
-        fp16_fp32_convert: Older name of `convert_fp16_to_fp32`.
+    """Quantize `model_input` with calibration data and write `model_output`; the module's text lists the arguments.
 
     Raises:
         QuantforgeError: With a code, see ``quantforge explain``; no output is left behind.
     """
-    _refuse_unbuilt(
-        convert_fp16_to_fp32=_either(
-            "convert_fp16_to_fp32", convert_fp16_to_fp32, fp16_fp32_convert=fp16_fp32_convert
-        ),
-        convert_nchw_to_nhwc=convert_nchw_to_nhwc,
-        debug_mode=debug_mode,
-    )
-    dpu = _either("enable_dpu", enable_dpu, use_dpu=use_dpu, enable_ipu_cnn=enable_ipu_cnn)
-    if dpu and enable_ipu_transformer:
-        fix = "leave one of the two out"
-        raise InputError("Q0704", "enable_ipu_transformer=True", "enable_dpu=True too", "one of them", fix)
+    _refuse_unbuilt("convert_fp16_to_fp32", convert_fp16_to_fp32 or fp16_fp32_convert)
+    _refuse_unbuilt("convert_nchw_to_nhwc", convert_nchw_to_nhwc)
+    _refuse_unbuilt("debug_mode", debug_mode)
     options = Options(
         quant_format=quant_format,
         calibrate_method=calibrate_method,
@@ -131,53 +122,54 @@ def quantize_static(
         per_channel=per_channel,
         reduce_range=reduce_range,
         optimize_model=optimize_model,
-        enable_dpu=dpu,
+        enable_dpu=_either("enable_dpu", enable_dpu, use_dpu=use_dpu, enable_ipu_cnn=enable_ipu_cnn),
         include_cle=_either("include_cle", include_cle, inclue_cle=inclue_cle),
         random_data=calibration_data_reader is None,
         extra=checked_extra(extra_options),
     )
-    selection = {
-        "op_types_to_quantize": op_types_to_quantize,
-        "nodes_to_quantize": nodes_to_quantize,
-        "nodes_to_exclude": nodes_to_exclude,
-        "input_nodes": input_nodes,
-        "output_nodes": output_nodes,
-    }
-    report = _run(
-        model_input,
-        Path(model_output),
-        calibration_data_reader,
-        options,
-        {key: _names(key, names) for key, names in selection.items()},
-        random_data_reader_input_shape,
-        _providers(execution_providers),
-        external_data=use_external_data_format or None,
+    if options.enable_dpu and enable_ipu_transformer:
+        raise forbidden("enable_ipu_transformer=True", "enable_dpu=True", "one of the two", "leave one out")
+    selection = _selection(
+        input_nodes=input_nodes,
+        output_nodes=output_nodes,
+        op_types_to_quantize=op_types_to_quantize,
+        nodes_to_quantize=nodes_to_quantize,
+        nodes_to_exclude=nodes_to_exclude,
     )
-    _tell(report, print_summary)
+    providers, external = _providers(execution_providers), use_external_data_format or None
+    job = _Job(model_input, Path(model_output), calibration_data_reader, random_data_reader_input_shape)
+    _tell(_run(job, options, selection, providers, external), print_summary)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What to quantize, with what data, and where to put it."""
+
+    model: Any
+    output: Path
+    reader: Any
+    random_shapes: Any
 
 
 def _run(
-    model: Any,
-    output: Path,
-    reader: Any,
+    job: _Job,
     options: Options,
-    selection: dict[str, tuple[str, ...]],
-    random_shapes: Any,
+    selection: Mapping[str, tuple[str, ...]],
     providers: tuple[str, ...],
     external_data: bool | None,
 ) -> QuantizationReport:
     """Import, quantize, write; the report with the door's own notices."""
     recipe = recipe_of(options)
-    check_writable(output)
-    graph = import_model(model)
+    check_writable(job.output)
+    graph = import_model(job.model)
     overrides = _selected(graph, options, selection)
+    reader = job.reader
     if reader is None:
-        reader = RandomDataReader(
-            input_infos(graph), random_shapes, options.extra["RandomDataReaderInputDataRange"]
-        )
+        ranges = options.extra["RandomDataReaderInputDataRange"]
+        reader = RandomDataReader(input_infos(graph), job.random_shapes, ranges)
     result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers)
-    emit(result.graph, output, recipe=recipe.name, external_data=external_data)
-    name = str(model) if isinstance(model, str | PathLike) else graph.name
+    emit(result.graph, job.output, recipe=recipe.name, external_data=external_data)
+    name = str(job.model) if isinstance(job.model, str | PathLike) else graph.name
     notices = (*result.report.notices, *notices_of(result.graph, options))
     return replace(result.report, model=name, notices=notices)
 
@@ -189,7 +181,9 @@ def native_type(op: Op) -> str:
     return "Gemm" if op.kind == "inner-product" else op.kind
 
 
-def _selected(graph: Graph, options: Options, selection: dict[str, tuple[str, ...]]) -> tuple[Override, ...]:
+def _selected(
+    graph: Graph, options: Options, selection: Mapping[str, tuple[str, ...]]
+) -> tuple[Override, ...]:
     """Overrides that keep in float what the arguments leave out, for the operators that folding leaves over."""
     if not any(selection.values()):
         return ()
@@ -212,10 +206,13 @@ def _either(name: str, value: bool, **older: bool | None) -> bool:
     return value or any(older.values())
 
 
-def _refuse_unbuilt(**switches: bool) -> None:
-    for name, value in switches.items():
-        if value:
-            raise not_built(name, value, False)
+def _refuse_unbuilt(name: str, value: bool | None) -> None:
+    if value:
+        raise not_built(name, value, False)
+
+
+def _selection(**arguments: Names) -> dict[str, tuple[str, ...]]:
+    return {name: _names(name, given) for name, given in arguments.items()}
 
 
 def _names(where: str, names: Any) -> tuple[str, ...]:
