@@ -106,7 +106,7 @@ def quantize_graph(
         equalized = equalize(base, executor, first, places, recipe.equalize)
         base, notes = equalized.graph, (*notes, *equalized.notes)
         watch.lap("equalize")
-    key = SketchKey(graph_hash(base), f"{data.description}; {data.samples} samples")
+    key = SketchKey(graph_hash(base), f"{data.description}; {data.samples} samples, {feeds_hash(first)}")
     statistics = _Statistics(executor, places, recipe, sketches, key, watch)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
@@ -166,6 +166,16 @@ def graph_hash(graph: Graph) -> str:
         if value.const is not None:
             digest.update(repr((value.name, value.const.shape, value.const.dtype.str)).encode())
             digest.update(np.ascontiguousarray(value.const).data if value.const.size else b"")
+    return digest.hexdigest()
+
+
+def feeds_hash(batches: Iterable[Feeds]) -> str:
+    """A hash of the numbers in `batches`: the same files with other preprocessing are other data."""
+    digest = hashlib.blake2b(digest_size=16)
+    for feeds in batches:
+        for name, array in feeds.items():
+            digest.update(repr((name, array.shape, array.dtype.str)).encode())
+            digest.update(array.tobytes())
     return digest.hexdigest()
 
 

@@ -144,8 +144,14 @@ def chain() -> Graph:
 @pytest.mark.parametrize(
     ("sqnr_db", "expected"),
     [
-        ({"c1.out": 45.0, "r1.out": 34.0, "c2.out": 33.0, "c3.out": 31.0, "a.out": 32.0, "c4.out": 25.0}, None),
-        ({"c1.out": 45.0, "r1.out": 19.0, "c2.out": 19.0, "c3.out": 18.0, "a.out": 18.0, "c4.out": 15.0}, "r1.out"),
+        (
+            {"c1.out": 45.0, "r1.out": 34.0, "c2.out": 33.0, "c3.out": 31.0, "a.out": 32.0, "c4.out": 25.0},
+            None,
+        ),
+        (
+            {"c1.out": 45.0, "r1.out": 19.0, "c2.out": 19.0, "c3.out": 18.0, "a.out": 18.0, "c4.out": 15.0},
+            "r1.out",
+        ),
         ({"r1.out": 30.0, "c2.out": 5.0, "c3.out": 30.0, "a.out": 8.0, "c4.out": 7.0}, "c2.out"),
         ({"r1.out": 30.0, "c2.out": 5.0, "c3.out": 30.0, "a.out": 28.0, "c4.out": 27.0}, None),
         ({"c1.out": CLEAN_DB - 10.0, "c4.out": 12.0}, "c1.out"),

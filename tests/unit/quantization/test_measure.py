@@ -99,9 +99,7 @@ def test_agreement_is_counted_for_outputs_that_look_like_class_scores() -> None:
     for name in ("c.out", "f.out"):
         coarse.set_value(replace(coarse.value(name), quant=QuantSpec.power_of_two(INT8, -4)))
     found = measure(Interpreter(), base, coarse, FEEDS)
-    tops = [
-        [run(graph, feeds, "f.out")[0].argmax(axis=1) for graph in (base, coarse)] for feeds in FEEDS
-    ]
+    tops = [[run(graph, feeds, "f.out")[0].argmax(axis=1) for graph in (base, coarse)] for feeds in FEEDS]
     same = sum(int((a == b).sum()) for a, b in tops)
     assert (found.answers["f.out"].same, found.answers["f.out"].samples) == (same, 6)
     assert 0 < same < 6, "a coarse grid changes some answers and not all"

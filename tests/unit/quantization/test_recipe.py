@@ -37,7 +37,9 @@ def test_a_placement_names_kinds_that_exist(recipe: Recipe) -> None:
 
 def test_names_and_aliases() -> None:
     assert {named_recipe(alias).name for alias in ALIASES} <= set(RECIPES)
-    with pytest.raises(InputError, match=r"Q0311 recipe: found 'gpu'; expected one of dpu-cnn, .*\.toml file"):
+    with pytest.raises(
+        InputError, match=r"Q0311 recipe: found 'gpu'; expected one of dpu-cnn, .*\.toml file"
+    ):
         named_recipe("gpu")
 
 

@@ -99,7 +99,10 @@ def test_min_max_reaches_the_largest_weight() -> None:
 def test_mean_square_error_clips_a_lone_outlier() -> None:
     data = np.append(normal(20_000, spread=0.1), np.float32(1.0))
     rule = TensorRule(IntFormat(4), method=RangeMethod.MSE)
-    clipped, whole = constant_spec(data, rule, IntFormat(4), None), constant_spec(data, FLOAT, IntFormat(4), None)
+    clipped, whole = (
+        constant_spec(data, rule, IntFormat(4), None),
+        constant_spec(data, FLOAT, IntFormat(4), None),
+    )
     assert math.isclose(clipped.scale[0], CLIP_FACTORS[0] * whole.scale[0], rel_tol=0.1)
     errors = [float(np.square(fake_quantize_value(data, spec) - data).sum()) for spec in (clipped, whole)]
     assert errors[0] < errors[1]
