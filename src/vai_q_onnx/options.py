@@ -336,4 +336,5 @@ def _equalization(options: Options) -> Equalization | None:
     if not options.include_cle or steps == 0:
         return None
     sweeps = ADAPTIVE_SWEEPS if steps == -1 else steps
-    return Equalization(sweeps, activations=False, include_bias=options.extra["CLEScaleAppendBias"])
+    # A bias counts through the values it leads to: the original adds a scaled-down bias to the weights instead.
+    return Equalization(sweeps, activations=options.extra["CLEScaleAppendBias"])

@@ -192,7 +192,9 @@ def test_leaky_activations_join_their_convolution_only_when_asked() -> None:
 @pytest.mark.parametrize(("steps", "sweeps"), [(1, 1), (5, 5), (-1, 100)])
 def test_equalization(steps: int, sweeps: int) -> None:
     found = recipe_of(options({"CLESteps": steps}, include_cle=True)).equalize
-    assert found is not None and found.sweeps == sweeps and found.include_bias
+    assert found is not None and found.sweeps == sweeps and found.activations
+    without = recipe_of(options({"CLESteps": steps, "CLEScaleAppendBias": False}, include_cle=True)).equalize
+    assert without is not None and not without.activations and not without.include_bias
     assert recipe_of(options({"CLESteps": 0}, include_cle=True)).equalize is None
     assert recipe_of(options()).equalize is None
 
