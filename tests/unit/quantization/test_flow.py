@@ -99,7 +99,7 @@ def test_nothing_to_quantize_is_an_error_with_the_reasons() -> None:
         InputError, match=r"Q0507 recipe cpu-cnn: found nothing to quantize \(c1: the recipe keeps"
     ):
         quantize_graph(network(), Interpreter(), source(), recipe)
-    with pytest.raises(InputError, match="Q0507 .*the model has no operators"):
+    with pytest.raises(InputError, match=r"Q0507 .*the model has no operators"):
         quantize_graph(Net().done("x"), Interpreter(), source(), CPU_CNN)
 
 

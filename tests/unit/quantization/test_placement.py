@@ -110,3 +110,12 @@ def test_kinds_outside_the_placement_stay_float():
     recipe = replace(CPU_CNN, placement=replace(CPU_CNN.placement, kinds=("conv2d",)))
     places = place(residual(), recipe)
     assert [f.op for f in places.floats] == ["r1", "a", "r2"]
+
+
+def test_a_tensor_that_is_not_float32_stays_as_it_is():
+    net = Net()
+    y = net.conv("c", "x", 4)
+    total = net.add("eltwise-add", "a", (y, y))
+    net.graph.set_value(replace(net.graph.value(total), dtype="float16"))
+    (kept,) = place(net.done(total), CPU_CNN).floats
+    assert (kept.op, kept.code, kept.reason) == ("a", "Q0505", "its output is float16")

@@ -45,3 +45,19 @@ def test_a_foreign_plan_is_refused():
 def test_a_broken_plan_is_refused_with_a_code(text: str):
     with pytest.raises(InputError, match="Q03"):
         Plan.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[1", "the JSON of a plan"),
+        ('{"version": 2}', "found version 2; expected version 1"),
+        ('{"version": 1, "recipe": "r"}', "KeyError"),
+        ('{"version": 1, "recipe": "r", "tensors": {"x": {"format": "int8"}}}', "KeyError"),
+        ('{"version": 1, "recipe": "r", "tensors": [1]}', "AttributeError"),
+    ],
+)
+def test_a_text_that_is_no_plan_is_refused(text: str, found: str):
+    with pytest.raises(InputError, match=r"Q0314 mine\.json") as caught:
+        Plan.from_json(text, "mine.json")
+    assert found in str(caught.value)

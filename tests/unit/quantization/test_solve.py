@@ -74,7 +74,7 @@ def test_overrides_are_laid_over_the_rule() -> None:
 
 def test_a_float_format_is_refused_by_name() -> None:
     recipe = DPU_CNN.with_overrides((Override(tensor="c1.w", format=BFLOAT16),))
-    with pytest.raises(UnsupportedError, match="Q0510 c1.w: found bfloat16; expected an integer format"):
+    with pytest.raises(UnsupportedError, match=r"Q0510 c1\.w: found bfloat16; expected an integer format"):
         solved(recipe)
 
 
