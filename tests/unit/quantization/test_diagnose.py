@@ -17,11 +17,13 @@ from quantforge.quantization.diagnose import (
     grid_range,
     loss_shares,
 )
-from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Equalization, Recipe
+from quantforge.quantization.recipe import Equalization, Recipe, named_recipe
 from quantforge.quantization.recipe_file import patch_recipe
 from quantforge.quantization.report import Cause, LayerReport, TensorKind, TensorReport, relative_noise
 from tests.unit.reporting.samples import histogram
 
+# before equalization, which is what some of the remedies propose
+CPU_CNN, DPU_CNN = (replace(named_recipe(name), equalize=None) for name in ("cpu", "dpu"))
 NORMAL = np.random.default_rng(3).standard_normal(20_000)  # reaches about 4
 
 
