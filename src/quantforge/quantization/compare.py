@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from quantforge.calibration.compiled import compiled
 from quantforge.diagnostics import Diagnostic, InputError
 from quantforge.graph import Array, Graph
 from quantforge.graph.execution import Feeds, Session
@@ -30,6 +31,7 @@ RESCALED_LEAST_DB = 15.0  # unless even then too little is left
 
 Labels = NDArray[np.int64]
 Channels = NDArray[np.float64]
+Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 def _no_channels() -> Channels:
@@ -63,17 +65,14 @@ class Difference:
         if reference.shape != actual.shape:
             return replace(self, reshaped=self.reshaped + 1)
         y, z = _by_channel(reference), _by_channel(actual)
-        finite = np.isfinite(y) & np.isfinite(z)
-        dropped = y.size - int(np.count_nonzero(finite))
-        if dropped:
-            y, z = np.where(finite, y, 0.0), np.where(finite, z, 0.0)
-        error = y - z
+        sums = np.zeros((4, y.shape[1]))
+        largest, dropped = add_differences(y, z, sums)
         return Difference(
-            self.noise + float(np.einsum("bcs,bcs->", error, error)),
-            max(self.largest, float(np.abs(error).max(initial=0.0))),
-            _sum(self.signal, np.einsum("bcs,bcs->c", y, y)),
-            _sum(self.product, np.einsum("bcs,bcs->c", y, z)),
-            _sum(self.other, np.einsum("bcs,bcs->c", z, z)),
+            self.noise + float(sums[3].sum()),
+            max(self.largest, largest),
+            _sum(self.signal, sums[0]),
+            _sum(self.product, sums[1]),
+            _sum(self.other, sums[2]),
             self.not_finite + dropped,
             self.reshaped,
         )
@@ -106,12 +105,51 @@ class Difference:
         return max(-1.0, min(1.0, float(self.product.sum()) / lengths)) if lengths > 0.0 else None
 
 
-def _by_channel(array: Array) -> Channels:
-    """The array as float64 [batch, channels, rest]; one channel below two axes."""
-    rows = array.astype(np.float64)
-    return (
-        rows.reshape(*rows.shape[:2], math.prod(rows.shape[2:])) if rows.ndim > 1 else rows.reshape(1, 1, -1)
-    )
+def add_differences_reference(y: Floats, z: Floats, sums: Channels) -> tuple[float, int]:
+    """The definition of `add_differences`, in NumPy."""
+    finite = np.isfinite(y) & np.isfinite(z)
+    a, b = (np.where(finite, array, 0.0).astype(np.float64) for array in (y, z))
+    for row, terms in zip(sums, (a * a, a * b, b * b, (a - b) ** 2), strict=True):
+        row += terms.sum(axis=(0, 2))
+    return float(np.abs(a - b).max(initial=0.0)), y.size - int(np.count_nonzero(finite))
+
+
+@compiled(
+    'Tuple((float64, int64))(Array(float32, 3, "C", True), Array(float32, 3, "C", True), float64[:, ::1])',
+    'Tuple((float64, int64))(Array(float64, 3, "C", True), Array(float64, 3, "C", True), float64[:, ::1])',
+)
+def add_differences(y: Floats, z: Floats, sums: Channels) -> tuple[float, int]:
+    """Add y^2, y z, z^2 and (y - z)^2 of `y` and `z` [batch, channels, rest] to `sums` [4, channels].
+
+    Pairs that are not finite are left out. Returns the largest |y - z| and the number of pairs left out.
+    """
+    largest, dropped = 0.0, 0
+    for i in range(y.shape[0]):
+        for c in range(y.shape[1]):
+            signal = product = other = noise = 0.0
+            for k in range(y.shape[2]):
+                a, b = np.float64(y[i, c, k]), np.float64(z[i, c, k])
+                if not (np.isfinite(a) and np.isfinite(b)):
+                    dropped += 1
+                    continue
+                signal += a * a
+                product += a * b
+                other += b * b
+                noise += (a - b) * (a - b)
+                largest = max(largest, abs(a - b))
+            sums[0, c] += signal
+            sums[1, c] += product
+            sums[2, c] += other
+            sums[3, c] += noise
+    return largest, dropped
+
+
+def _by_channel(array: Array) -> Floats:
+    """The array as [batch, channels, rest] of float32, or float64 for other types; one channel below two axes."""
+    blocks = (*array.shape[:2], math.prod(array.shape[2:])) if array.ndim > 1 else (1, 1, array.size)
+    if array.dtype == np.float32:
+        return np.ascontiguousarray(array, np.float32).reshape(blocks)
+    return np.ascontiguousarray(array, np.float64).reshape(blocks)
 
 
 def _sum(known: Channels, more: Channels) -> Channels:

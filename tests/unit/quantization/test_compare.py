@@ -13,6 +13,8 @@ from quantforge.quantization.compare import (
     CLEAN_DB,
     Difference,
     ValueComparison,
+    add_differences,
+    add_differences_reference,
     compared_outputs,
     compared_values,
     first_sharp_drop,
@@ -48,6 +50,19 @@ def test_any_rank(shape: tuple[int, ...]) -> None:
     y = np.asarray(normal(*shape) + 1, np.float32)
     assert difference((y, y)).sqnr_db == math.inf
     assert difference((y, np.asarray(1.1 * y))).sqnr_db == pytest.approx(20.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 4, 25), (1, 1, 1), (2, 3, 0), (0, 3, 4), (1, 1, 4097)])
+def test_the_kernel_computes_its_definition(shape: tuple[int, int, int], dtype: type) -> None:
+    y, z = normal(*shape).astype(dtype), normal(*shape).astype(dtype)
+    for bad in (np.nan, np.inf, -np.inf):
+        y.reshape(-1)[1:2] = bad
+        z.reshape(-1)[3:4] = bad
+        sums = np.ones((2, 4, shape[1]))
+        assert add_differences(y, z, sums[0]) == add_differences_reference(y, z, sums[1])
+        # equal terms, summed in another order: each sum of n positive terms is off by at most n roundings
+        np.testing.assert_allclose(sums[0], sums[1], rtol=0, atol=1e-12 * max(1, y.size))
 
 
 def test_nothing_to_compare_has_no_number() -> None:
