@@ -17,8 +17,7 @@ from quantforge.graph.execution import Feeds
 from quantforge.ops.interpreter import Interpreter
 from quantforge.progress import Progress
 from quantforge.quantization.flow import (
-    LOOK_SAMPLES,
-    MEASURED_SAMPLES,
+    COMPARE_SAMPLES,
     affordable_samples,
     graph_hash,
     macs_of,
@@ -154,14 +153,16 @@ def test_samples_are_taken_as_copies_and_no_more_than_needed() -> None:
 def test_at_most_so_many_samples_are_measured() -> None:
     data = np.concatenate([DATA] * 20)
     found = quantize_graph(network(), Interpreter(), source(data), CPU_CNN)
-    assert found.measurement is not None and found.measurement.samples == MEASURED_SAMPLES
+    assert found.measurement is not None and found.measurement.samples == COMPARE_SAMPLES.stop - 1
     assert found.calibration.samples == 200
 
 
-def test_fewer_samples_are_looked_at_of_a_larger_network() -> None:
-    assert affordable_samples(network()) == LOOK_SAMPLES.stop - 1
-    big = Net(channels=512, size=512)
-    assert affordable_samples(big.done(big.conv("c", "x", 512))) == LOOK_SAMPLES.start
+@pytest.mark.parametrize(("macs", "expected"), [(0, 8), (1, 8), (20, 5), (30, 3), (1000, 2)])
+def test_samples_are_those_a_budget_pays_for(macs: int, expected: int) -> None:
+    assert affordable_samples(100, macs, range(2, 9)) == expected
+
+
+def test_work_is_counted_for_one_sample() -> None:
     graph = network()
     assert macs_of(graph, graph.op("c1")) == 36 * 4 * 27
 
