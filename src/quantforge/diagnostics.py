@@ -76,7 +76,10 @@ class Explanation:
 def explanations() -> dict[str, Explanation]:
     """All known codes, in the order of the table."""
     source = resources.files("quantforge").joinpath("codes.toml").read_text("utf-8")
-    return {code: Explanation(code, row["title"], row["text"].strip()) for code, row in tomllib.loads(source).items()}
+    return {
+        code: Explanation(code, row["title"], row["text"].strip())
+        for code, row in tomllib.loads(source).items()
+    }
 
 
 def explain(code: str) -> Explanation:
@@ -94,6 +97,8 @@ def explain(code: str) -> Explanation:
     found = known.get(code.upper())
     if found is None:
         near = difflib.get_close_matches(code.upper(), known, n=3, cutoff=0.5)
-        hint = f"quantforge explain {near[0]}" if near else "quantforge explain, without a code, lists them all"
+        hint = (
+            f"quantforge explain {near[0]}" if near else "quantforge explain, without a code, lists them all"
+        )
         raise InputError("Q0001", "explain", repr(code), "a code such as Q0101", hint)
     return found

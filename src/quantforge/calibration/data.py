@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from quantforge.calibration.arrays import ArrayFile, open_npy, open_npz
-from quantforge.calibration.preprocessing import Preprocessing
 from quantforge.calibration.samples import Chunk, Conformer, InputInfo, Item, Layout, Regrouper, limited
 from quantforge.diagnostics import Diagnostic, InputError
+
+if TYPE_CHECKING:
+    from quantforge.calibration.preprocessing import Preprocessing
 
 __all__ = ["DataSource", "InputInfo", "open_data", "suggested_batch"]
 
@@ -108,7 +110,7 @@ def open_data(
     layout = Layout.of(inputs)
     if isinstance(source, str | Path):
         size = batch_size or suggested_batch(_sample_bytes(inputs))
-        return _open_path(Path(source), layout, size, limit, preprocessing or Preprocessing())
+        return _open_path(Path(source), layout, size, limit, preprocessing)
     items = _items_of(source)
     samples = len(source) if isinstance(source, np.ndarray) and len(inputs) == 1 else None
     if samples is not None:  # rows of an array are single samples, which run faster together
@@ -137,7 +139,7 @@ def _sample_bytes(inputs: Sequence[InputInfo]) -> int:
 
 
 def _open_path(
-    path: Path, layout: Layout, size: int, limit: int | None, preprocessing: Preprocessing
+    path: Path, layout: Layout, size: int, limit: int | None, preprocessing: Preprocessing | None
 ) -> DataSource:
     rows = layout.fixed or size
     if path.is_dir():
@@ -154,7 +156,7 @@ def _open_path(
 
 
 def _open_folder(
-    path: Path, layout: Layout, size: int, limit: int | None, preprocessing: Preprocessing
+    path: Path, layout: Layout, size: int, limit: int | None, preprocessing: Preprocessing | None
 ) -> DataSource:
     arrays = sorted(file for file in path.iterdir() if file.suffix in (".npy", ".npz"))
     stems = {file.stem: file for file in arrays if file.suffix == ".npy"}
@@ -171,13 +173,14 @@ def _open_folder(
             limit=limit,
         )
     from quantforge.calibration import images
+    from quantforge.calibration.preprocessing import Preprocessing  # pydantic takes a while to import
 
     found = images.image_files(path)
     if not found:
         raise _unreadable(path, "a folder without images, .npy or .npz files")
     info = layout.inputs[0]
     name = _only_input(layout, str(path))
-    reader = images.image_reader(preprocessing, name, info.dtype, info.shape)
+    reader = images.image_reader(preprocessing or Preprocessing(), name, info.dtype, info.shape)
     chosen = images.spread(found, limit)
     words = (
         f"{len(found)} images of {path}"

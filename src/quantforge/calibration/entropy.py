@@ -18,9 +18,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.calibration.compiled import compiled
 from quantforge.calibration.segments import Floats, Segments, linear_histogram
 from quantforge.calibration.sketch import Extent
+from quantforge.numerics.compiled import compiled
 
 BINS = 512
 LEVELS = 128

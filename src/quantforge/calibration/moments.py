@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.calibration.compiled import compiled
 from quantforge.diagnostics import InternalError
 from quantforge.graph import Array
+from quantforge.numerics.compiled import compiled
 
 Floats = NDArray[np.float64]
 

@@ -22,8 +22,8 @@ from struct import Struct
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.calibration.compiled import compiled
 from quantforge.graph import Array
+from quantforge.numerics.compiled import compiled
 
 BINS = 1 << 16
 _INFINITY = 0x7F80  # first bin of infinities and NaN; with the sign bit 0xFF80

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quantforge.calibration.data import open_data
-from quantforge.calibration.preprocessing import Preprocessing, load_preprocessing
 from quantforge.files import check_writable
 from quantforge.frontends.onnx.emit import emit, to_proto
 from quantforge.frontends.onnx.import_ import import_model
@@ -25,6 +24,9 @@ from quantforge.quantization.recipe import Override, Recipe
 from quantforge.quantization.recipe_file import load_recipe
 from quantforge.quantization.report import QuantizationReport, Timing
 from quantforge.targets import load_target
+
+if TYPE_CHECKING:
+    from quantforge.calibration.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,15 @@ def quantize(
     imported = Timing("import", time.perf_counter() - start)
     executor = OnnxExecutor(threads=threads, providers=tuple(providers))
     store = None if sketches is None else Path(sketches)
-    found = quantize_graph(graph, executor, source, chosen, sketches=store, listener=listener)
+    name, imports = graph.name, [graph]
+    del graph  # so that its weights can go once they are folded and equalized
+    found = quantize_graph(imports.pop(), executor, source, chosen, sketches=store, listener=listener)
     path = None if output is None else emit(found.graph, output, recipe=chosen.name)
     seconds = time.perf_counter() - start
     report = assemble(
         found,
         chosen,
-        model=str(model) if isinstance(model, str | Path) else graph.name,
+        model=str(model) if isinstance(model, str | Path) else name,
         target=target,
         source=source.description,
         notices=source.notices,
@@ -136,7 +140,11 @@ def _check_writable(output: str | Path | None, sketches: str | Path | None) -> N
 
 
 def _preprocessing(given: str | Path | Preprocessing | None) -> Preprocessing | None:
-    return load_preprocessing(given) if isinstance(given, str | Path) else given
+    if not isinstance(given, str | Path):
+        return given
+    from quantforge.calibration.preprocessing import load_preprocessing  # pydantic takes a while to import
+
+    return load_preprocessing(given)
 
 
 def _rest(seconds: float, imported: Timing, found: Quantized) -> Timing:

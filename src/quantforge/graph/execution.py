@@ -23,5 +23,8 @@ class Session(Protocol):
 class Executor(Protocol):
     """Makes sessions. Values that carry a `QuantSpec` are fake-quantized where the graph says so."""
 
-    def session(self, graph: Graph, observe: Sequence[str]) -> Session:
-        """Prepare `graph`; each run returns the values named in `observe` (any values, not just outputs)."""
+    def session(self, graph: Graph, observe: Sequence[str], brief: bool = False) -> Session:
+        """Prepare `graph`; each run returns the values named in `observe` (any values, not just outputs).
+
+        A `brief` session will run a few batches only: it starts quickly and lean rather than runs quickly.
+        """

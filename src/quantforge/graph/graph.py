@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from quantforge.diagnostics import InternalError
@@ -102,7 +101,9 @@ class Graph:
 
     def copy(self) -> Graph:
         """A graph of its own that shares every record and constant."""
-        return Graph(self.name, self._values.values(), self._ops.values(), self.inputs, self.outputs, self.native)
+        return Graph(
+            self.name, self._values.values(), self._ops.values(), self.inputs, self.outputs, self.native
+        )
 
     # reading
 
@@ -170,7 +171,9 @@ class Graph:
     def add_op(self, op: Op, before: str | None = None) -> Op:
         """Add `op` at the end, or just before the op called `before`."""
         if op.name in self._ops:
-            raise InternalError("Q0490", op.name, "a second op of this name", "unique names", "report this bug")
+            raise InternalError(
+                "Q0490", op.name, "a second op of this name", "unique names", "report this bug"
+            )
         if before is None:
             self._ops[op.name] = op
         else:

@@ -27,7 +27,9 @@ class QuantSpec:
     rounding: Rounding = Rounding.HALF_EVEN
 
     @classmethod
-    def power_of_two(cls, format: Format, position: int, rounding: Rounding = Rounding.HALF_EVEN) -> QuantSpec:
+    def power_of_two(
+        cls, format: Format, position: int, rounding: Rounding = Rounding.HALF_EVEN
+    ) -> QuantSpec:
         """Per-tensor spec with `position` fractional bits: scale 2**-position, zero point 0."""
         return cls(format, (math.ldexp(1.0, -position),), (0,), None, rounding)
 

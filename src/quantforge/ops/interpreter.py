@@ -37,8 +37,8 @@ class Interpreter:
     mode: Mode = "float"
     evaluate_opaque: OpaqueEvaluator | None = None
 
-    def session(self, graph: Graph, observe: Sequence[str]) -> InterpreterSession:
-        """Prepare `graph` for running; `observe` names any of its values.
+    def session(self, graph: Graph, observe: Sequence[str], brief: bool = False) -> InterpreterSession:
+        """Prepare `graph` for running; `observe` names any of its values. `brief` makes no difference here.
 
         Raises:
             InputError: Q0409 when the graph has no value of an observed name.

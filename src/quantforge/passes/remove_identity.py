@@ -20,9 +20,8 @@ def remove_identities(graph: Graph) -> PassResult:
     """Changed: the ops that were removed. Values keep their names, except those that vanish."""
     graph = graph.copy()
     notes: list[Note] = []
-    for op in graph.ops:
-        if not _does_nothing(op):
-            continue
+    for name in [op.name for op in graph.ops if _does_nothing(op)]:
+        op = graph.op(name)
         source, result = op.inputs[0], op.outputs[0]
         if result in graph.outputs:
             reason = _take_over_output(graph, op)

@@ -23,9 +23,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.graph import Array, Graph, Op
-from quantforge.graph.execution import Executor, Feeds
+from quantforge.graph import Array, Graph, Op, QuantSpec
+from quantforge.graph.execution import Feeds, Session
 from quantforge.graph.quantize import fake_quantize_value
+from quantforge.numerics.compiled import compiled
+from quantforge.numerics.formats import IntFormat
 from quantforge.ops.channels import WEIGHTED, input_channel_axis, is_depthwise, output_channel_axis
 from quantforge.passes.result import Note
 from quantforge.quantization.recipe import Recipe
@@ -56,14 +58,13 @@ class ChannelStatistics:
 
 
 def correct_biases(
-    graph: Graph, executor: Executor, base: Graph, samples: Iterable[Feeds], recipe: Recipe
+    graph: Graph, session: Session, samples: Iterable[Feeds], recipe: Recipe
 ) -> tuple[Graph, tuple[Note, ...]]:
     """Correct the biases of the quantized layers of `graph` and solve their specs anew.
 
     Args:
         graph: With specs.
-        executor: Runs `base`.
-        base: The same graph without specs.
+        session: Runs the float network and observes at least the inputs of its weighted layers.
         samples: A few batches.
         recipe: How biases are quantized.
 
@@ -71,8 +72,7 @@ def correct_biases(
         A copy of `graph` with new bias constants and specs, and a note for each.
     """
     graph = graph.copy()
-    names = [v.name for v in graph.quantized() if not v.is_const]
-    statistics = channel_statistics(graph, executor, base, names, samples)
+    statistics = channel_statistics(graph, session, samples)
     drift: dict[str, Means] = {}
     notes = []
     for name in graph.inputs:
@@ -104,10 +104,9 @@ def mean_error(graph: Graph, op: Op, mean: Means, drift: Means) -> Means:
 
 
 def channel_statistics(
-    graph: Graph, executor: Executor, base: Graph, names: list[str], samples: Iterable[Feeds]
+    graph: Graph, session: Session, samples: Iterable[Feeds]
 ) -> Mapping[str, ChannelStatistics]:
-    """Statistics of the values `names` of `base` under the specs of `graph`, over `samples`."""
-    session = executor.session(base, names)
+    """Statistics of the observed values that have specs in `graph`, over `samples`."""
     sums: dict[str, Means] = {}
     count = 0
     for feeds in samples:
@@ -115,12 +114,57 @@ def channel_statistics(
             spec = graph.value(name).quant
             if spec is None or array.ndim < 2:
                 continue
-            others = tuple(a for a in range(array.ndim) if a != (1 if array.ndim > 2 else array.ndim - 1))
-            rows = (array, fake_quantize_value(array, spec, name) - array, array > 0)
-            found = np.stack([row.mean(axis=others, dtype=np.float64) for row in rows])
-            sums[name] = sums[name] + found * len(array) if name in sums else found * len(array)
+            found = _channel_sums(array, spec)
+            sums[name] = sums[name] + found if name in sums else found
         count += next((array.shape[0] for array in feeds.values() if array.ndim), 1)
     return {name: ChannelStatistics(*(total / count)) for name, total in sums.items()}
+
+
+def _channel_sums(array: Array, spec: QuantSpec) -> Means:
+    """Sums over samples of the means per channel of x, of Q(x) - x and of x > 0: float64 [3, channels]."""
+    rows = np.ascontiguousarray(array, np.float32).reshape(len(array), array.shape[1], -1)
+    if array.ndim == 3:  # [batch, sequence, channels]
+        rows = np.ascontiguousarray(array, np.float32).reshape(-1, array.shape[2], 1)
+    format = spec.format
+    sums = np.zeros((3, rows.shape[1]))
+    if isinstance(format, IntFormat) and spec.axis is None:
+        low, high = (format.qmin - spec.zero_point[0], format.qmax - spec.zero_point[0])
+        add_channel_sums(rows, np.float32(spec.scale[0]), np.float32(low), np.float32(high), sums)
+    else:
+        sums = channel_sums_reference(rows, fake_quantize_value(rows, spec))
+    return sums * (len(array) / (rows.shape[0] * rows.shape[2]))
+
+
+def channel_sums_reference(rows: NDArray[np.float32], stored: NDArray[np.float32]) -> Means:
+    """Sums per channel of x, Q(x) - x and x > 0 of `rows` [outer, channels, inner]; `add_channel_sums` in NumPy."""
+    wide = rows.astype(np.float64)
+    return np.stack([wide.sum(axis=(0, 2)), (stored - wide).sum(axis=(0, 2)), (rows > 0).sum(axis=(0, 2))])
+
+
+@compiled(
+    'void(Array(float32, 3, "C", readonly=True), float32, float32, float32, float64[:, ::1])',
+    reorder_sums=True,
+)
+def add_channel_sums(
+    rows: NDArray[np.float32], scale: np.float32, low: np.float32, high: np.float32, sums: Means
+) -> None:
+    """Add the sums of `channel_sums_reference` for a grid of steps `scale` from `low` to `high` to `sums`."""
+    outer, channels, inner = rows.shape
+    inverse = np.float32(1.0) / scale
+    for n in range(outer):
+        for c in range(channels):
+            total, offset, positive = 0.0, 0.0, 0
+            for k in range(inner):
+                x = rows[n, c, k]
+                q = x * inverse
+                q = low if q < low else q
+                q = high if q > high else q
+                total += x
+                offset += np.rint(q) * scale - x
+                positive += x > 0
+            sums[0, c] += total
+            sums[1, c] += offset
+            sums[2, c] += positive
 
 
 def _move_bias(graph: Graph, op: Op, shift: Means, recipe: Recipe) -> Means:

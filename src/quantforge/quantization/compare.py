@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.calibration.compiled import compiled
 from quantforge.diagnostics import Diagnostic, InputError
 from quantforge.graph import Array, Graph
 from quantforge.graph.execution import Feeds, Session
+from quantforge.numerics.compiled import compiled
 from quantforge.quantization.report import DataReport, OutputReport
 from quantforge.quantization.top_class import Tally, looks_like_scores
 

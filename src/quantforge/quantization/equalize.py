@@ -33,7 +33,7 @@ def channel_ranges(
     executor: Executor, graph: Graph, names: list[str], samples: Iterable[Feeds]
 ) -> dict[str, NDArray[np.float64]]:
     """Largest |x| per channel of each value over `samples`; float64 [channels]."""
-    session = executor.session(graph, names)
+    session = executor.session(graph, names, brief=True)
     ranges: dict[str, NDArray[np.float64]] = {}
     for feeds in samples:
         for name, array in session.run(feeds).items():

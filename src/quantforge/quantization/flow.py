@@ -25,7 +25,8 @@ from quantforge.calibration.runner import Calibration, calibrate, guarded
 from quantforge.calibration.store import SketchKey, load_sketches, save_sketches
 from quantforge.diagnostics import InputError
 from quantforge.graph import Graph, Op
-from quantforge.graph.execution import Executor, Feeds
+from quantforge.graph.execution import Executor, Feeds, Session
+from quantforge.memory import release_freed_memory
 from quantforge.ops.registry import spec
 from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.passes.result import Note
@@ -38,9 +39,10 @@ from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.report import Timing
 from quantforge.quantization.solve import solve, tensor_rule
 
-LOOK_MACS = 16_000_000_000  # work that one look at a few samples may cost
+LOOK_MACS = 10_000_000_000  # work that one look at a few samples may cost
 LOOK_SAMPLES = range(2, 257)  # at least and at most
-MEASURED_SAMPLES = 64  # of those, at most so many are run through the comparison of three networks
+COMPARE_MACS = 4_000_000_000  # work that comparing three networks may cost, for each of them
+COMPARE_SAMPLES = range(1, 65)
 
 
 @dataclass(frozen=True)
@@ -100,31 +102,45 @@ def quantize_graph(
     base, notes = prepared.graph, prepared.notes
     places = place(base, recipe)
     _check(base, places, recipe)
-    first = take_samples(batches, affordable_samples(base))
+    macs = sum(macs_of(base, op) for op in base.ops)
+    first = take_samples(batches, affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES))
     watch.lap("prepare")
     if recipe.equalize is not None:
         equalized = equalize(base, executor, first, places, recipe.equalize)
         base, notes = equalized.graph, (*notes, *equalized.notes)
+        del equalized
         watch.lap("equalize")
+    del graph, prepared  # weights that have been replaced
+    release_freed_memory()
     key = SketchKey(graph_hash(base), f"{data.description}; {data.samples} samples, {feeds_hash(first)}")
-    statistics = _Statistics(executor, places, recipe, sketches, key, watch)
+    reuse = sketches is not None and sketches.exists()
+    session = executor.session(base, _looked_at(base, places), brief=reuse)
+    watch.lap("prepare session")
+    statistics = _Statistics(session, places, recipe, sketches, key, watch)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
     watch.lap("solve")
     if recipe.correct_bias and first:
-        quantized, more = correct_biases(quantized, executor, base, first, recipe)
+        quantized, more = correct_biases(quantized, session, first, recipe)
         notes = (*notes, *more)
         watch.lap("correct biases")
-    measured = _first_samples(first, MEASURED_SAMPLES)
+    del session, statistics  # and the memory they hold
+    release_freed_memory()
+    measured = _first_samples(first, affordable_samples(COMPARE_MACS, macs, COMPARE_SAMPLES))
     measurement = measure(executor, base, quantized, measured) if measured else None
     watch.lap("measure")
     return Quantized(base, quantized, places, calibration, measurement, notes, tuple(watch.laps), key.model)
 
 
-def affordable_samples(graph: Graph) -> int:
-    """How many samples are looked at beside calibration: what `LOOK_MACS` pay for, within `LOOK_SAMPLES`."""
-    macs = sum(macs_of(graph, op) for op in graph.ops)
-    return min(max(LOOK_MACS // max(macs, 1), LOOK_SAMPLES.start), LOOK_SAMPLES.stop - 1)
+def _looked_at(graph: Graph, places: Places) -> list[str]:
+    """Values that calibration counts, and the inputs of weighted layers, which bias correction needs."""
+    inputs = (graph.op(place.op).inputs[0] for place in places.weights)
+    return [name for name in dict.fromkeys((*places.observed, *inputs)) if not graph.value(name).is_const]
+
+
+def affordable_samples(budget: int, macs: int, samples: range) -> int:
+    """How many samples of `macs` each `budget` pays for, within `samples`."""
+    return min(max(budget // max(macs, 1), samples.start), samples.stop - 1)
 
 
 def macs_of(graph: Graph, op: Op) -> int:
@@ -183,7 +199,7 @@ def feeds_hash(batches: Iterable[Feeds]) -> str:
 class _Statistics:
     """Where the statistics of this model and data come from: the file of an earlier run, or one pass."""
 
-    executor: Executor
+    session: Session
     places: Places
     recipe: Recipe
     sketches: Path | None
@@ -196,9 +212,7 @@ class _Statistics:
             self.watch.lap("load sketches")
             return calibration
         observed = [name for name in self.places.observed if not base.value(name).is_const]
-        session = self.executor.session(base, observed)
-        self.watch.lap("prepare session")
-        calibration = calibrate(session, batches, observed, rules=self._rules(), graph=base)
+        calibration = calibrate(self.session, batches, observed, rules=self._rules(), graph=base)
         self.watch.lap("calibration")
         if self.sketches is not None:
             save_sketches(self.sketches, calibration, self.key)

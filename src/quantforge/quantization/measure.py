@@ -13,13 +13,14 @@ SQNR(y, y') = 10 log10(sum y^2 / sum (y - y')^2), in decibels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from quantforge.graph import Array, Graph, Op, Value
 from quantforge.graph.execution import Executor, Feeds
+from quantforge.graph.quantize import fake_quantize_value
 from quantforge.ops.registry import spec
 from quantforge.quantization.top_class import Tally, looks_like_scores
 
@@ -64,27 +65,44 @@ class Measurement:
     answers: Mapping[str, Tally] = field(default_factory=dict)
 
 
-def measure(executor: Executor, base: Graph, quantized: Graph, batches: Iterable[Feeds]) -> Measurement:
+def measure(executor: Executor, base: Graph, quantized: Graph, batches: Sequence[Feeds]) -> Measurement:
     """Run float, operator-wise and whole quantized network over `batches` and compare every value with a spec.
 
     `base` and `quantized` have the same ops and value names; `quantized` carries the specs, and its constants
     may differ (corrected biases).
     """
     graph, own, all_ = comparison_graph(base, quantized)
-    session = executor.session(graph, list(dict.fromkeys([*own, *own.values(), *all_, *all_.values()])))
-    added, accumulated, count = dict.fromkeys(own, Noise()), dict.fromkeys(all_, Noise()), 0
+    added, _ = _noises(executor, graph, own, batches, ())
+    accumulated, answers = _noises(executor, graph, all_, batches, base.outputs)
+    return Measurement(added, accumulated, sum(map(_samples, batches)), answers)
+
+
+def _noises(
+    executor: Executor,
+    graph: Graph,
+    twins: Mapping[str, str],
+    batches: Sequence[Feeds],
+    outputs: Sequence[str],
+) -> tuple[dict[str, Noise], dict[str, Tally]]:
+    """Noise of each value against its twin, and equal answers of those `outputs` that look like class scores.
+
+    Each kind of twin has a session of its own, so that only two of the three networks are in memory at a time.
+    """
+    session = executor.session(graph, list(dict.fromkeys([*twins, *twins.values()])), brief=True)
+    noises = dict.fromkeys(twins, Noise())
     answers: dict[str, Tally] = {}
     for feeds in batches:
         arrays = session.run(feeds)
-        for noises, names in ((added, own), (accumulated, all_)):
-            for name, twin in names.items():
-                noises[name] = noises[name].plus(arrays[name], arrays[twin])
-        samples = next((array.shape[0] for array in feeds.values() if array.ndim), 1)
-        for name in base.outputs:
-            if name in all_ and looks_like_scores(arrays[name], samples):
-                answers[name] = answers.get(name, Tally()).plus(arrays[name], arrays[all_[name]])
-        count += samples
-    return Measurement(added, accumulated, count, answers)
+        for name, twin in twins.items():
+            noises[name] = noises[name].plus(arrays[name], arrays[twin])
+        for name in outputs:
+            if name in twins and looks_like_scores(arrays[name], _samples(feeds)):
+                answers[name] = answers.get(name, Tally()).plus(arrays[name], arrays[twins[name]])
+    return noises, answers
+
+
+def _samples(feeds: Feeds) -> int:
+    return next((array.shape[0] for array in feeds.values() if array.ndim), 1)
 
 
 def comparison_graph(base: Graph, quantized: Graph) -> tuple[Graph, dict[str, str], dict[str, str]]:
@@ -121,9 +139,13 @@ def _twin_input(graph: Graph, value: Value, suffix: str) -> str:
 
 
 def _twin_const(graph: Graph, value: Value) -> str:
+    """The constant as its grid holds it, computed once here rather than by every executor."""
     name = value.name + ALL
     if not graph.has_value(name):
-        graph.set_value(replace(value, name=name))
+        data = value.const
+        if data is not None and value.quant is not None:
+            data = fake_quantize_value(data, value.quant, value.name)
+        graph.set_value(replace(value, name=name, const=data, quant=None))
     return name
 
 

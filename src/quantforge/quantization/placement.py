@@ -8,7 +8,7 @@ Sources: chapter 4 of the user guide UG1414 (fused groups); vai_q_onnx guide (pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -99,7 +99,34 @@ def _float_ops(graph: Graph, recipe: Recipe) -> dict[str, FloatOp]:
         if reason is not None:
             floats[op.name] = FloatOp(op.name, op.kind, *reason)
             behind.update(dict.fromkeys(op.outputs, sources[0] if sources else op.name))
-    return floats
+    if recipe.placement.float_output_joins:
+        floats.update(_gathering(graph, floats))
+    return {op.name: floats[op.name] for op in graph.ops if op.name in floats}
+
+
+def _gathering(graph: Graph, floats: Container[str]) -> dict[str, FloatOp]:
+    """The joins whose result is only moved on to outputs or float ops, and what moves it there."""
+    onward: set[str] = set()  # ops behind which nothing is quantized
+    for op in reversed(graph.ops):
+        readers = (reader.name for name in op.outputs for reader in graph.consumers(name))
+        moves = spec(op.kind).traits.role in ("move", "join")
+        if op.name in floats or (moves and all(name in onward for name in readers)):
+            onward.add(op.name)
+    found: dict[str, FloatOp] = {}
+    joined: dict[str, str] = {}  # value -> the join it comes from
+    for op in graph.ops:
+        if op.name not in onward or op.name in floats:
+            continue
+        join = next((joined[name] for name in op.inputs if name in joined), None)
+        if join is not None:
+            reason = (f"post-processing behind {join}, which no weighted operator reads again", "Q0502")
+        elif spec(op.kind).traits.role == "join":
+            reason = ("it only gathers results, which keep a scale each", "Q0509")
+        else:
+            continue
+        found[op.name] = FloatOp(op.name, op.kind, *reason)
+        joined.update(dict.fromkeys(op.outputs, join or op.name))
+    return found
 
 
 def _own_reason(graph: Graph, op: Op, recipe: Recipe) -> tuple[str, str] | None:

@@ -61,11 +61,17 @@ class Placement:
     their neighbours. A kind in `fused` that is the only reader of a quantized operator joins it: the pair has
     one spec, behind the activation. With `align_pool` both sides of an average pool share one spec, as the DPU
     demands. Values behind a float operator that no weighted operator reads again (post-processing) stay float.
+
+    With `float_output_joins` a concat that only gathers results, for the caller or for float operators, stays
+    float too and each of its inputs keeps a spec of its own. Detectors put scores of 0..1 beside boxes of
+    hundreds of pixels there, and one scale for both rounds the scores away. On a DPU the last concat then runs
+    on the host, where its reader is; false aligns it, for a target that has to compute it.
     """
 
     kinds: tuple[str, ...]
     fused: tuple[str, ...]
     align_pool: bool = False
+    float_output_joins: bool = True
 
 
 _CONVOLUTIONS = tuple(

@@ -1,12 +1,14 @@
 """Recipes as TOML text: every field of `Recipe` by its name, on top of a `base` recipe.
 
-base = "dpu-cnn"
-[activations]
-method = "percentile"
-percentile = 99.99
-[[override]]
-op = "/head/*"
-keep_float = true
+    base = "dpu-cnn"
+    [activations]
+    method = "percentile"
+    percentile = 99.99
+    [[override]]
+    op = "/head/*"
+    keep_float = true
+
+`false` switches off what a table would describe: equalize = false.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ def parse_overrides(text: str, where: str = "overrides") -> tuple[Override, ...]
 
 def recipe_text(recipe: Recipe) -> str:
     """The TOML text of a recipe, complete: `parse_recipe` gives back an equal one."""
-    lines = [f"base = {json.dumps(_base_of(recipe))}"]
+    lines = ['base = "dpu-cnn"']
     tables = []
     for field in dataclasses.fields(recipe):
         value = getattr(recipe, field.name)
@@ -91,14 +93,9 @@ def recipe_text(recipe: Recipe) -> str:
             tables += [["", "[[override]]", *_lines(override, skip_unset=True)] for override in value]
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             tables.append(["", f"[{field.name}]", *_lines(value)])
-        elif value is not None:
-            lines.append(f"{field.name} = {_literal(value)}")
+        else:
+            lines.append(f"{field.name} = {'false' if value is None else _literal(value)}")
     return "\n".join([*lines, *(line for table in tables for line in table)]) + "\n"
-
-
-def _base_of(recipe: Recipe) -> str:
-    # a base without equalization, so that an absent table means none
-    return "cpu-cnn" if recipe.equalize is None else "dpu-cnn"
 
 
 def _lines(data: Any, skip_unset: bool = False) -> list[str]:
@@ -162,6 +159,8 @@ def _fields(kind: type, table: Mapping[str, Any], where: str, path: str, current
 def _converted(hint: Any, value: Any, where: str, label: str, current: Any) -> Any:
     """`value` as the type `hint`, which may be a union with None."""
     options = [option for option in getattr(hint, "__args__", (hint,)) if option is not type(None)]
+    if value is False and type(None) in getattr(hint, "__args__", ()) and bool not in options:
+        return None
     if hint is tuple or getattr(hint, "__origin__", None) is tuple:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.calibration.compiled import compiled
 from quantforge.calibration.methods import RangeMethod, ScaleKind
 from quantforge.graph import Array, QuantSpec
+from quantforge.numerics.compiled import compiled
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.positions import affine_parameters, non_overflow_position, scale_of_position
 from quantforge.quantization.recipe import TensorRule

@@ -1,7 +1,7 @@
 import numpy as np
-from quantforge.ops.interpreter import Interpreter
 
 from quantforge.graph import Graph
+from quantforge.ops.interpreter import Interpreter
 from quantforge.passes.fold_batch_norm import fold_batch_norms
 from tests.networks import Net
 

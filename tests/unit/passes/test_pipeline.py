@@ -15,7 +15,6 @@ def test_runs_the_chosen_passes_in_order_and_collects_what_they_did():
         "remove-identity",
         "fold-batch-norm",
         "replace-relu6",
-        "equalize-layers",
     }
     assert set(result.changed) >= {"d", "c", "r"}
 

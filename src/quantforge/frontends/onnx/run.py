@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from onnx import helper
 
 from quantforge.calibration.samples import InputInfo
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx.build import build
 from quantforge.frontends.onnx.emit import external_tensor, is_raw, tensor_proto
 from quantforge.frontends.onnx.infer import shape_text
-from quantforge.frontends.onnx.native import NOT_A_TENSOR, ORT_ERRORS, STRING
+from quantforge.frontends.onnx.native import NOT_A_TENSOR, ORT_ERRORS, STRING, element_type
 from quantforge.graph import Array, Graph, Shape, Value
 from quantforge.graph.execution import Feeds
 from quantforge.graph.quantize import fake_quantize_value
@@ -48,7 +49,7 @@ class OnnxExecutor:
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     integer_kernels: bool = False
 
-    def session(self, graph: Graph, observe: Sequence[str]) -> OnnxSession:
+    def session(self, graph: Graph, observe: Sequence[str], brief: bool = False) -> OnnxSession:
         """Prepare `graph` to return the values named in `observe`.
 
         Raises:
@@ -61,32 +62,38 @@ class OnnxExecutor:
         passed = set(graph.inputs)
         computed = tuple(n for n in dict.fromkeys(observe) if n not in fixed and n not in passed)
         whole.outputs = computed
-        runtime = self._runtime(whole) if computed else None
-        return OnnxSession(graph, tuple(dict.fromkeys(observe)), fixed, runtime, computed)
+        brief = brief and all(
+            graph.value(name).dtype != STRING for name in graph.inputs
+        )  # those cannot be bound
+        runtime, weights = self._runtime(whole, brief) if computed else (None, {})
+        return OnnxSession(graph, tuple(dict.fromkeys(observe)), fixed, runtime, computed, weights)
 
-    def _runtime(self, graph: Graph) -> Any:
+    def _runtime(self, graph: Graph, brief: bool) -> tuple[Any, dict[str, Any]]:
+        """The ONNX Runtime session, and the weights that it takes as inputs.
+
+        ONNX Runtime copies the weights it owns, and copies convolutions' again into its own layout. A brief
+        session takes them as inputs instead, which are read where they are.
+        """
         graph.prune()
+        graph.inputs = tuple(name for name in graph.inputs)
         built = build(graph, annotate=False, value_info=False)
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        if self.threads is not None:
-            options.intra_op_num_threads = self.threads
-        if not self.integer_kernels:
-            options.add_session_config_entry("session.disable_quant_qdq", "1")
-        names, weights = [], []
+        options = self._options(brief)
+        weights = {}
         for name, array in built.arrays.items():
-            if is_raw(array) and array.nbytes >= _SHARED_BYTES:
-                built.model.graph.initializer.append(external_tensor(name, array, _LOCATION, 0))
-                names.append(name)
-                weights.append(ort.OrtValue.ortvalue_from_numpy(np.asarray(array, order="C")))
+            shared = is_raw(array) and array.nbytes >= _SHARED_BYTES
+            if shared:
+                weights[name] = ort.OrtValue.ortvalue_from_numpy(np.asarray(array, order="C"))
+            if shared and brief:
+                kind = element_type(array.dtype.name)
+                built.model.graph.input.append(helper.make_tensor_value_info(name, kind, array.shape))
             else:
-                built.model.graph.initializer.append(tensor_proto(name, array))
+                tensor = external_tensor(name, array, _LOCATION, 0) if shared else tensor_proto(name, array)
+                built.model.graph.initializer.append(tensor)
         try:
-            if names:
-                options.add_external_initializers(names, weights)
-            return ort.InferenceSession(
-                built.model.SerializeToString(), options, providers=list(self.providers)
-            )
+            if weights and not brief:
+                options.add_external_initializers(list(weights), list(weights.values()))
+            model = built.model.SerializeToString()
+            runtime = ort.InferenceSession(model, options, providers=list(self.providers))
         except ORT_ERRORS as error:
             raise InputError(
                 "Q0111",
@@ -95,6 +102,19 @@ class OnnxExecutor:
                 "a model that ONNX Runtime can load",
                 "check it with onnx.checker, or register the custom operators it needs",
             ) from error
+        return runtime, weights if brief else {}
+
+    def _options(self, brief: bool) -> Any:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        if brief:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # no memory ahead of need
+        if self.threads is not None:
+            options.intra_op_num_threads = self.threads
+        if not self.integer_kernels:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
+        return options
 
 
 class OnnxSession:
@@ -107,6 +127,7 @@ class OnnxSession:
         fixed: dict[str, Array],
         runtime: Any,
         computed: tuple[str, ...],
+        weights: Mapping[str, Any],
     ) -> None:
         self.inputs = input_infos(graph)
         self._model = graph.name
@@ -117,7 +138,11 @@ class OnnxSession:
         # Buffers are kept for values whose size follows from the input sizes; others are allocated per run.
         self._kept = {name for name in computed if _follows(graph.value(name).shape, symbols)}
         self._binding: Any = runtime.io_binding() if runtime is not None else None
-        self._needed = {meta.name for meta in runtime.get_inputs()} if runtime is not None else set()
+        named = {meta.name for meta in runtime.get_inputs()} if runtime is not None else set()
+        self._needed = named - set(weights)
+        if self._binding is not None:
+            for name in named & set(weights):
+                self._binding.bind_ortvalue_input(name, weights[name])
         self._shapes: tuple[tuple[int, ...], ...] | None = None
         self._buffers: dict[str, Any] = {}
 

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from quantforge.calibration.compiled import compiled
+from quantforge.numerics.compiled import compiled
 
 
 def doubled(x: Any) -> float:
