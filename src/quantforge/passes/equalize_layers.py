@@ -257,8 +257,8 @@ def _balance(group: ChannelGroup, layers: Mapping[str, _Layer], reach: dict[str,
     usable = (head > _NOTHING) & (tail > _NOTHING)
     values = reach.get(group.values[0])
     if values is not None:
-        usable &= (values > _NOTHING) & np.isfinite(values)
-        head = np.sqrt(head * values)
+        usable &= np.isfinite(values)
+        head = np.where(values > _NOTHING, np.sqrt(head * values), head)
     scale: Channels = np.ones_like(tail)
     if usable.any():
         scale[usable] = np.sqrt(tail[usable] / head[usable])

@@ -3,6 +3,10 @@
 batchnorm(conv(x, W) + b) = gamma * (W·x + b - mean) / sqrt(var + eps) + beta
                           = (k W)·x + (k (b - mean) + beta),  k = gamma / sqrt(var + eps) per output channel.
 
+A channel whose variance is next to nothing beside epsilon did not vary in training: its input is dead. There
+W·x + b = mean and the result is beta, while k = gamma / sqrt(eps) is huge, for all that it multiplies is zero.
+Such a channel becomes its constant, W = 0 and b = beta, so that its k does not spoil a scale it shares.
+
 A batch normalization that follows anything else (concat, add, a shared tensor, a graph input) is the 1x1
 depthwise convolution  k x + (beta - k mean)  when its input has two spatial axes; otherwise it stays in float.
 """
@@ -18,6 +22,8 @@ from quantforge.passes.result import Note, PassResult
 
 NAME = "fold-batch-norm"
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+CONSTANT = 1e-6  # variance over epsilon, and over the variance of most channels: the result varies by 1e-3 gamma
 
 
 def fold_batch_norms(graph: Graph) -> PassResult:
@@ -30,8 +36,9 @@ def fold_batch_norms(graph: Graph) -> PassResult:
             continue
         refusal = _refusal(graph, norm)
         if refusal is None:
-            changed.append(_fold(graph, norm))
-            notes.append(Note(NAME, norm.name, True, f"folded into {changed[-1]}"))
+            constant = _constant_channels(graph, norm)
+            changed.append(_fold(graph, norm, constant))
+            notes.append(Note(NAME, norm.name, True, f"folded into {changed[-1]}{_said(constant)}"))
         elif _becomes_depthwise(graph, norm):
             changed.append(norm.name)
             notes.append(Note(NAME, norm.name, True, f"made a 1x1 depthwise convolution, since {refusal}"))
@@ -68,10 +75,26 @@ def _affine(graph: Graph, norm: Op) -> tuple[Array, Array]:
     return k, beta - k * mean
 
 
-def _fold(graph: Graph, norm: Op) -> str:
+def _constant_channels(graph: Graph, norm: Op) -> Mask:
+    """Which channels did not vary in training, though most of the others did; bool [channels]."""
+    variance = np.asarray(graph.const(norm, 4), np.float64)
+    return variance < CONSTANT * min(float(norm.attrs["epsilon"]), float(np.median(variance)))  # type: ignore[arg-type]
+
+
+def _said(constant: Mask) -> str:
+    channels = np.flatnonzero(constant)
+    if not channels.size:
+        return ""
+    names = ", ".join(map(str, channels[:4])) + (", ..." if channels.size > 4 else "")
+    return f"; channels made constant, as in training: {names} ({channels.size} of {constant.size})"
+
+
+def _fold(graph: Graph, norm: Op, constant: Mask) -> str:
     conv = graph.producer(norm.inputs[0])
     assert conv is not None  # noqa: S101  _refusal saw it
     weights, k, shift = graph.value(conv.inputs[1]), *_affine(graph, norm)
+    beta = np.asarray(graph.const(norm, 2), np.float64)
+    k, shift = np.where(constant, 0.0, k), np.where(constant, beta, shift)
     axis = output_channel_axis(conv)
     assert weights.const is not None and axis is not None  # noqa: S101
     shape = [1] * weights.const.ndim
