@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -41,8 +42,8 @@ from quantforge.quantization.solve import solve, tensor_rule
 
 LOOK_MACS = 10_000_000_000  # work that one look at a few samples may cost
 LOOK_SAMPLES = range(2, 257)  # at least and at most
-COMPARE_MACS = 4_000_000_000  # work that comparing three networks may cost, for each of them
-COMPARE_SAMPLES = range(1, 65)
+COMPARE_MACS = 2_000_000_000  # work that comparing three networks may cost, for each of them
+COMPARE_SAMPLES = range(1, 33)
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,11 @@ def quantize_graph(
         watch.lap("equalize")
     del graph, prepared  # weights that have been replaced
     release_freed_memory()
-    key = SketchKey(graph_hash(base), f"{data.description}; {data.samples} samples, {feeds_hash(first)}")
     reuse = sketches is not None and sketches.exists()
-    session = executor.session(base, _looked_at(base, places), brief=reuse)
+    with ThreadPoolExecutor(1) as pool:  # hashing and preparing a session both run outside Python
+        digest = pool.submit(graph_hash, base)
+        session = executor.session(base, _looked_at(base, places), brief=reuse)
+    key = SketchKey(digest.result(), f"{data.description}; {data.samples} samples, {feeds_hash(first)}")
     watch.lap("prepare session")
     statistics = _Statistics(session, places, recipe, sketches, key, watch)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))

@@ -7,11 +7,13 @@ because their scale or shift depends on both.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from quantforge.calibration.methods import ScaleKind
+from quantforge.calibration.runner import available_processors
 from quantforge.diagnostics import UnsupportedError
 from quantforge.graph import Graph, Op, QuantSpec
 from quantforge.numerics.formats import FloatFormat, Format, IntFormat
@@ -32,23 +34,29 @@ def solve(graph: Graph, places: Places, recipe: Recipe, activation_spec: Activat
     """
     graph = graph.copy()
     for group in places.groups:
-        rule = tensor_rule(recipe.activations, recipe, group.values)
-        data = graph.value(group.values[0]).const
-        if data is not None and len(group.values) == 1:
-            spec = constant_spec(data, rule, integer_format(rule.format, group.values[0]), None)
-        else:
-            spec = activation_spec(group, rule)
-            if rule.scales is ScaleKind.FLOAT and any(name in graph.outputs for name in group.values):
-                spec = replace(
-                    spec, scale=tuple(float(np.float32(s * (1.0 + recipe.output_margin))) for s in spec.scale)
-                )
+        spec = _group_spec(graph, group, recipe, activation_spec)
         for name in group.values:
-            graph.set_value(replace(graph.value(name), quant=spec))
-    for place in places.weights:
-        _set(graph, place.value, weight_spec(graph, graph.op(place.op), recipe))
+            _set(graph, name, spec)
+    with ThreadPoolExecutor(available_processors()) as pool:  # the search over weights runs without the GIL
+        specs = pool.map(lambda place: weight_spec(graph, graph.op(place.op), recipe), places.weights)
+        for place, spec in zip(places.weights, list(specs), strict=True):
+            _set(graph, place.value, spec)
     for bias in places.biases:
         solve_bias(graph, graph.op(bias.op), recipe)
     return graph
+
+
+def _group_spec(graph: Graph, group: SpecGroup, recipe: Recipe, activation_spec: ActivationSpec) -> QuantSpec:
+    """The spec of one group; that of a graph output has headroom where scales are free."""
+    rule = tensor_rule(recipe.activations, recipe, group.values)
+    data = graph.value(group.values[0]).const
+    if data is not None and len(group.values) == 1:
+        return constant_spec(data, rule, integer_format(rule.format, group.values[0]), None)
+    spec = activation_spec(group, rule)
+    if rule.scales is ScaleKind.FLOAT and any(name in graph.outputs for name in group.values):
+        wider = (float(np.float32(scale * (1.0 + recipe.output_margin))) for scale in spec.scale)
+        return replace(spec, scale=tuple(wider))
+    return spec
 
 
 def tensor_rule(
