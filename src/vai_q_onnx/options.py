@@ -321,7 +321,10 @@ def _placement(options: Options) -> Placement:
     switches = {"leaky-relu": "RemoveQDQConvLeakyRelu", "prelu": "RemoveQDQConvPRelu"}
     off = {kind for kind, switch in switches.items() if not options.extra[switch]}
     return replace(
-        DPU_PLACEMENT, fused=_without(DPU_PLACEMENT.fused, off), align_pool=options.extra["AlignPool"]
+        DPU_PLACEMENT,
+        fused=_without(DPU_PLACEMENT.fused, off),
+        align_pool=options.extra["AlignPool"],
+        float_output_joins=False,  # AlignConcat aligns the last concat too
     )
 
 

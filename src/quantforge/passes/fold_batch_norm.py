@@ -23,7 +23,7 @@ from quantforge.passes.result import Note, PassResult
 NAME = "fold-batch-norm"
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-CONSTANT = 1e-6  # variance over epsilon, and over the variance of most channels: the result varies by 1e-3 gamma
+CONSTANT = 1e-6  # variance over epsilon and over the median variance: the result varies by 1e-3 gamma
 
 
 def fold_batch_norms(graph: Graph) -> PassResult:
@@ -78,7 +78,8 @@ def _affine(graph: Graph, norm: Op) -> tuple[Array, Array]:
 def _constant_channels(graph: Graph, norm: Op) -> Mask:
     """Which channels did not vary in training, though most of the others did; bool [channels]."""
     variance = np.asarray(graph.const(norm, 4), np.float64)
-    return variance < CONSTANT * min(float(norm.attrs["epsilon"]), float(np.median(variance)))  # type: ignore[arg-type]
+    epsilon = float(norm.attrs["epsilon"])  # type: ignore[arg-type]
+    return np.asarray(variance < CONSTANT * min(epsilon, float(np.median(variance))))
 
 
 def _said(constant: Mask) -> str:

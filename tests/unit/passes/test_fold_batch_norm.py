@@ -68,3 +68,33 @@ def test_the_input_graph_is_left_alone():
     fold_batch_norms(graph)
     assert [op.kind for op in graph.ops] == ["conv2d", "batchnorm"]
     assert graph.value("c.w").const is weights
+
+
+def dead_channel(variance: list[float]) -> Graph:
+    """A depthwise layer whose input channel 1 is zero behind its relu, with the statistics that training leaves."""
+    net = Net()
+    net.conv("c", "x", 3)
+    net.const("c.w", net.graph.value("c.w").const * np.array([1, 0, 1]).reshape(-1, 1, 1, 1))
+    net.const("c.b", [0.1, -1.0, 0.2])
+    y = net.batchnorm("bn", net.depthwise("d", net.add("relu", "r", ("c.out",))))
+    net.const("bn.mean", [0.3, 0.0, 0.1])
+    net.const("bn.var", variance)
+    return net.done(y)
+
+
+def test_a_channel_that_never_varied_becomes_its_constant_and_is_noted():
+    graph = dead_channel([0.2, 7e-34, 0.3])
+    result = fold_batch_norms(graph)
+    weights, bias = (result.graph.value(name).const for name in result.graph.op("d").inputs[1:])
+    assert not weights[1].any() and weights[0].any() and weights[2].any()
+    assert bias[1] == graph.value("bn.beta").const[1]
+    assert np.abs(weights).max() < 20.0  # k of the dead channel would be gamma / sqrt(1e-5) > 150
+    np.testing.assert_allclose(outputs(graph)[0], outputs(result.graph)[0], rtol=1e-4, atol=1e-5)
+    assert "channels made constant, as in training: 1 (1 of 3)" in result.notes[0].text
+
+
+def test_a_quiet_layer_is_no_dead_one():
+    graph = dead_channel([1e-30, 2e-30, 1e-30])  # all alike: a layer that was never trained
+    result = fold_batch_norms(graph)
+    assert result.graph.value(result.graph.op("d").inputs[1]).const[1].any()
+    assert "constant" not in result.notes[0].text

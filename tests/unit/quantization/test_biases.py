@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantforge.graph import QuantSpec
-from quantforge.numerics.formats import INT8, INT32, UINT8
+from quantforge.numerics.formats import INT8, INT32, UINT8, IntFormat
 from quantforge.quantization.biases import bias_spec
 from quantforge.quantization.recipe import BiasRule, BiasScale
 from quantforge.quantization.weights import position_by_error
@@ -60,3 +60,10 @@ def test_a_product_scale_is_that_of_the_accumulator_as_float32() -> None:
 def test_a_product_scale_of_one_weight_scale_has_no_axis() -> None:
     spec = bias_spec(np.zeros(2, np.float32), PRODUCT, at(3), at(4), None)
     assert spec.axis is None and spec.position == 7
+
+
+def test_beside_wider_tensors_the_position_of_a_bias_is_free() -> None:
+    bias = np.array([20.0, -1.0], np.float32)
+    wide = QuantSpec.power_of_two(IntFormat(16), 14)
+    assert bias_spec(bias, OWN, at(5), wide, at(4)).position == position_by_error(bias, INT8) == 2
+    assert bias_spec(bias, OWN, at(5), at(14), at(4)).position == 4  # saturated: the shift ends

@@ -119,3 +119,42 @@ def test_a_tensor_that_is_not_float32_stays_as_it_is():
     net.graph.set_value(replace(net.graph.value(total), dtype="float16"))
     (kept,) = place(net.done(total), CPU_CNN).floats
     assert (kept.op, kept.code, kept.reason) == ("a", "Q0505", "its output is float16")
+
+
+def detector() -> Graph:
+    """Scores and boxes that meet in the last concat, behind which they are only moved, and a concat that is read."""
+    net = Net()
+    both = net.add("concat", "inner", (net.conv("c1", "x", 4), net.conv("c2", "x", 4)), 8, axis=1)
+    scores = net.add("sigmoid", "scores", (net.conv("c3", both, 2),))
+    last = net.add("concat", "last", (scores, net.conv("boxes", both, 4)), 6, axis=1)
+    return net.done(net.add("transpose", "turn", (last,), order=(0, 2, 3, 1)))
+
+
+@pytest.mark.parametrize("recipe", [DPU_CNN, CPU_CNN], ids=lambda r: r.name)
+def test_a_concat_that_only_gathers_results_leaves_each_input_its_own_spec(recipe: Recipe):
+    places = place(detector(), recipe)
+    assert {"c1.out", "c2.out", "inner.out"} in groups(places)
+    assert {"scores.out"} in groups(places) and {"boxes.out"} in groups(places)
+    last, turn = places.floats
+    assert (last.op, last.code) == ("last", "Q0509") and "gathers results" in last.reason
+    assert (turn.op, turn.code) == ("turn", "Q0502") and "behind last" in turn.reason
+
+
+def test_a_concat_in_front_of_float_ops_alone_gathers_results_too():
+    net = Net()
+    last = net.add("concat", "last", (net.conv("c1", "x", 4), net.conv("c2", "x", 4)), 8, axis=1)
+    places = place(net.done(net.add("opaque", "nms", (last,), type="NonMaxSuppression")), CPU_CNN)
+    assert [(f.op, f.code) for f in places.floats] == [("last", "Q0509"), ("nms", "Q0501")]
+
+
+def test_a_concat_that_is_an_output_and_is_read_by_a_layer_is_quantized():
+    net = Net()
+    both = net.add("concat", "cat", (net.conv("c1", "x", 4), net.conv("c2", "x", 4)), 8, axis=1)
+    assert place(net.done(both, net.conv("c3", both, 2)), CPU_CNN).floats == ()
+
+
+def test_a_target_that_computes_the_last_concat_gets_one_spec_for_it():
+    placement = replace(DPU_CNN.placement, float_output_joins=False)
+    places = place(detector(), replace(DPU_CNN, placement=placement))
+    assert {"scores.out", "boxes.out", "last.out", "turn.out"} in groups(places)
+    assert places.floats == ()

@@ -108,6 +108,7 @@ def test_the_configuration_for_a_cnn_on_an_npu() -> None:
     assert recipe.activations.method is recipe.weights.method is RangeMethod.MSE
     assert recipe.bias == BiasRule(INT8, BiasScale.OWN)
     assert recipe.placement.align_pool
+    assert not recipe.placement.float_output_joins  # AlignConcat
     check_fit(recipe, load_target("npu"))
 
 
