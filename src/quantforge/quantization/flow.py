@@ -23,22 +23,26 @@ import numpy as np
 from quantforge.calibration.data import DataSource
 from quantforge.calibration.methods import RangeRule
 from quantforge.calibration.runner import Calibration, calibrate, guarded
+from quantforge.calibration.sketch import count_bits
 from quantforge.calibration.store import SketchKey, load_sketches, save_sketches
 from quantforge.diagnostics import InputError
 from quantforge.graph import Graph, Op
 from quantforge.graph.execution import Executor, Feeds, Session
 from quantforge.memory import release_freed_memory
+from quantforge.numerics.compiled import compile_ahead
 from quantforge.ops.registry import spec
+from quantforge.passes.equalize_layers import largest_magnitudes
 from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.passes.result import Note
 from quantforge.progress import Listener, track
-from quantforge.quantization.bias_correction import correct_biases
+from quantforge.quantization.bias_correction import add_channel_sums, correct_biases
 from quantforge.quantization.equalize import equalize
 from quantforge.quantization.measure import Measurement, measure
 from quantforge.quantization.placement import Places, place
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.report import Timing
 from quantforge.quantization.solve import solve, tensor_rule
+from quantforge.quantization.weights import squared_errors
 
 LOOK_MACS = 10_000_000_000  # work that one look at a few samples may cost
 LOOK_SAMPLES = range(2, 257)  # at least and at most
@@ -98,6 +102,7 @@ def quantize_graph(
         CalibrationError: Q0201 to Q0203, see `calibrate`.
     """
     watch = Stopwatch()
+    compile_ahead(largest_magnitudes, count_bits, squared_errors, add_channel_sums)
     batches = guarded(data)
     prepared = prepare(graph, _preparation(recipe))
     base, notes = prepared.graph, prepared.notes
