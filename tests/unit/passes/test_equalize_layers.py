@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -104,11 +102,12 @@ def test_a_channel_of_zeros_stays_as_it_is():
 
 
 def test_a_channel_whose_values_are_zero_is_balanced_by_its_weights():
-    graph = chain()
-    unequal_tail = graph.value("d.w").const * np.array([1, 200, 1, 1], np.float32).reshape(-1, 1, 1, 1)
-    graph.set_value(replace(graph.value("d.w"), const=unequal_tail))
+    net = Net()
+    first = net.add("relu", "r1", (net.conv("c1", "x", 4),))
+    graph = net.done(net.conv("c2", net.add("relu", "r2", (net.depthwise("d", first),)), 2))
+    unequal(net, "d.w", [1, 200, 1, 1])
     dead = np.array([1.0, 0.0, 1.0, 1.0])
     result = equalize_layers(graph, sweeps=20, ranges={"c1.out": dead, "d.out": np.ones(4)})
     tails = np.abs(result.graph.value("d.w").const).max(axis=(1, 2, 3))
-    assert tails[1] / np.median(tails) < 30.0
+    assert tails[1] / np.median(tails) < 15.0  # 44 where the channel is left alone
     np.testing.assert_allclose(output(graph), output(result.graph), rtol=1e-3, atol=1e-3)
