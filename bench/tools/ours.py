@@ -27,7 +27,6 @@ def main() -> None:
             recipe=job.options["recipe"],
             output=job.output,
             samples=job.count,
-            batch_size=job.batch_size,
         )
     notes = []
     seconds = calibration_seconds(result.report)

@@ -69,6 +69,11 @@ class DataSource:
         return whole if self._layout.fixed is not None else -(-self.samples // self.batch_size)
 
     @property
+    def divisible(self) -> bool:
+        """Whether a batch may be cut into smaller ones: the model takes any batch size."""
+        return self._layout.batched and self._layout.fixed is None
+
+    @property
     def notices(self) -> tuple[Diagnostic, ...]:
         """What happened to the data so far: Q0216 rounded numbers, Q0220 samples left out."""
         notices = list(self._conformer.notices.values())

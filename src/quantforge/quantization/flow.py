@@ -109,10 +109,12 @@ def quantize_graph(
     places = place(base, recipe)
     _check(base, places, recipe)
     macs = sum(macs_of(base, op) for op in base.ops)
-    first = take_samples(batches, affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES))
+    looks = affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES)
+    first = take_samples(batches, looks)
+    look = first_samples(first, looks, data.divisible)
     watch.lap("prepare")
     if recipe.equalize is not None:
-        equalized = equalize(base, executor, first, places, recipe.equalize)
+        equalized = equalize(base, executor, look, places, recipe.equalize)
         base, notes = equalized.graph, (*notes, *equalized.notes)
         del equalized
         watch.lap("equalize")
@@ -128,13 +130,14 @@ def quantize_graph(
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
     watch.lap("solve")
-    if recipe.correct_bias and first:
-        quantized, more = correct_biases(quantized, session, first, recipe)
+    if recipe.correct_bias and look:
+        quantized, more = correct_biases(quantized, session, look, recipe)
         notes = (*notes, *more)
         watch.lap("correct biases")
     del session, statistics  # and the memory they hold
     release_freed_memory()
-    measured = _first_samples(first, affordable_samples(COMPARE_MACS, macs, COMPARE_SAMPLES))
+    compared = affordable_samples(COMPARE_MACS, macs, COMPARE_SAMPLES)
+    measured = first_samples(look, compared, data.divisible)
     measurement = measure(executor, base, quantized, measured) if measured else None
     watch.lap("measure")
     return Quantized(base, quantized, places, calibration, measurement, notes, tuple(watch.laps), key.model)
@@ -170,14 +173,19 @@ def take_samples(batches: Iterator[Feeds], samples: int) -> list[Feeds]:
     return taken
 
 
-def _first_samples(batches: Iterable[Feeds], samples: int) -> list[Feeds]:
-    """The first of `batches`, at least one, that hold up to `samples` samples."""
+def first_samples(batches: Iterable[Feeds], samples: int, divisible: bool) -> list[Feeds]:
+    """The first of `batches`, at least one, up to `samples` samples; the last one is cut where it may be."""
     chosen: list[Feeds] = []
     for feeds in batches:
-        samples -= next((array.shape[0] for array in feeds.values() if array.ndim), 1)
-        if samples < 0 and chosen:
+        size = next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+        if size > samples and chosen and not divisible:
             break
+        if size > samples and divisible:
+            feeds = {name: array[:samples] for name, array in feeds.items()}
         chosen.append(feeds)
+        samples -= size
+        if samples <= 0:
+            break
     return chosen
 
 
