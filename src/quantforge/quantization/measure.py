@@ -72,33 +72,19 @@ def measure(executor: Executor, base: Graph, quantized: Graph, batches: Sequence
     may differ (corrected biases).
     """
     graph, own, all_ = comparison_graph(base, quantized)
-    added, _ = _noises(executor, graph, own, batches, ())
-    accumulated, answers = _noises(executor, graph, all_, batches, base.outputs)
-    return Measurement(added, accumulated, sum(map(_samples, batches)), answers)
-
-
-def _noises(
-    executor: Executor,
-    graph: Graph,
-    twins: Mapping[str, str],
-    batches: Sequence[Feeds],
-    outputs: Sequence[str],
-) -> tuple[dict[str, Noise], dict[str, Tally]]:
-    """Noise of each value against its twin, and equal answers of those `outputs` that look like class scores.
-
-    Each kind of twin has a session of its own, so that only two of the three networks are in memory at a time.
-    """
-    session = executor.session(graph, list(dict.fromkeys([*twins, *twins.values()])), brief=True)
-    noises = dict.fromkeys(twins, Noise())
+    names = dict.fromkeys([*own, *own.values(), *all_, *all_.values()])
+    session = executor.session(graph, list(names), brief=True)
+    added, accumulated = dict.fromkeys(own, Noise()), dict.fromkeys(all_, Noise())
     answers: dict[str, Tally] = {}
     for feeds in batches:
         arrays = session.run(feeds)
-        for name, twin in twins.items():
-            noises[name] = noises[name].plus(arrays[name], arrays[twin])
-        for name in outputs:
-            if name in twins and looks_like_scores(arrays[name], _samples(feeds)):
-                answers[name] = answers.get(name, Tally()).plus(arrays[name], arrays[twins[name]])
-    return noises, answers
+        for noises, twins in ((added, own), (accumulated, all_)):
+            for name, twin in twins.items():
+                noises[name] = noises[name].plus(arrays[name], arrays[twin])
+        for name in base.outputs:
+            if name in all_ and looks_like_scores(arrays[name], _samples(feeds)):
+                answers[name] = answers.get(name, Tally()).plus(arrays[name], arrays[all_[name]])
+    return Measurement(added, accumulated, sum(map(_samples, batches)), answers)
 
 
 def _samples(feeds: Feeds) -> int:
