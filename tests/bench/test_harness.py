@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from bench.jobs import Job, Outcome
-from bench.tools import ours
 
 from bench import __main__ as program
 from bench import batches, contestants, data, evaluate, jobs, models, resnet, results, table, targets
+from bench.jobs import Job, Outcome
+from bench.tools import ours
 from quantforge.quantization.report import DataReport, QuantizationReport, Timing
 
 TINY = ((4, 1), (8, 1))
