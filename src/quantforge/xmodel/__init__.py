@@ -1,0 +1,1 @@
+"""The `.xmodel`: its records, its file format, and the operators it knows."""
