@@ -78,7 +78,6 @@ def _lifted(p: Counts) -> Floats | None:
     return np.where(p == 0, _LIFT, p - _LIFT * zeros / (p.size - zeros))
 
 
-@compiled("float64[::1](int64[::1], int64)")
 def divergences(histogram: Counts, levels: int) -> Floats:
     """Divergence of each candidate, from the narrowest to the full range; inf where it is not defined.
 
@@ -86,36 +85,46 @@ def divergences(histogram: Counts, levels: int) -> Floats:
         histogram: Counts of equal bins around zero, int64 [bins].
         levels: Number of quantized levels, at most the number of bins.
     """
+    found = np.full(histogram.size // 2 - levels // 2 + 1, np.inf)
+    _fill_divergences(histogram, levels, np.zeros((2, histogram.size)), found)
+    return found
+
+
+@compiled("int64[1] const", "int64", "float64[2]", "float64[1]")
+def _fill_divergences(histogram: Counts, levels: int, scratch: Floats, out: Floats) -> None:
     bins, middle = histogram.size, histogram.size // 2
     first = levels // 2
-    out = np.full(middle - first + 1, np.inf)
-    p, q = np.zeros(bins), np.zeros(bins)
     for half in range(first, middle + 1):
         start, end = middle - half, min(middle + half + 1, bins)
         size = end - start
         for i in range(size):
-            p[i], q[i] = histogram[start + i], 0.0
-        p[0] += histogram[:start].sum()
-        p[size - 1] += histogram[end:].sum()
+            scratch[0, i], scratch[1, i] = histogram[start + i], 0.0
+        below, above = 0, 0
+        for i in range(start):
+            below += histogram[i]
+        for i in range(end, bins):
+            above += histogram[i]
+        scratch[0, 0] += below
+        scratch[0, size - 1] += above
         merged = size // levels
         for level in range(levels):
             left, right = level * merged, (level + 1) * merged
             total, occupied = 0, 0
             for i in range(left, right):
                 total += histogram[start + i]
-                occupied += p[i] != 0.0
+                occupied += scratch[0, i] != 0.0
             if level == levels - 1:
                 for i in range(right, size):
                     total += histogram[start + i]
             if occupied > 0:
                 for i in range(left, right):
-                    q[i] = total // occupied
+                    scratch[1, i] = total // occupied
         p_zeros, q_zeros, p_sum, q_sum = 0, 0, 0.0, 0.0
         for i in range(size):
-            p_zeros += p[i] == 0.0
-            q_zeros += q[i] == 0.0
-            p_sum += p[i]
-            q_sum += q[i]
+            p_zeros += scratch[0, i] == 0.0
+            q_zeros += scratch[1, i] == 0.0
+            p_sum += scratch[0, i]
+            q_sum += scratch[1, i]
         if p_zeros == size or q_zeros == size:
             continue
         p_less, q_less = _LIFT * p_zeros / (size - p_zeros), _LIFT * q_zeros / (size - q_zeros)
@@ -123,8 +132,7 @@ def divergences(histogram: Counts, levels: int) -> Floats:
             continue
         divergence = 0.0
         for i in range(size):
-            a = (_LIFT if p[i] == 0.0 else p[i] - p_less) / p_sum
-            b = (_LIFT if q[i] == 0.0 else q[i] - q_less) / q_sum
+            a = (_LIFT if scratch[0, i] == 0.0 else scratch[0, i] - p_less) / p_sum
+            b = (_LIFT if scratch[1, i] == 0.0 else scratch[1, i] - q_less) / q_sum
             divergence += a * np.log(a / b)
         out[half - first] = divergence
-    return out

@@ -75,22 +75,21 @@ def moments_reference(values: NDArray[np.float32]) -> Floats:
     return np.stack([wide.sum(axis=(0, 2)), (wide * wide).sum(axis=(0, 2))])
 
 
-@compiled("void(float32[:, :, ::1], float64[:, ::1])")
+@compiled("float32[3] const", "float64[2]")
 def add_moments(values: NDArray[np.float32], sums: Floats) -> None:
     """Add sums of x and of x^2 of `values` [outer, channels, inner] to `sums` [2, channels]."""
     outer, channels, inner = values.shape
     for n in range(outer):
         for c in range(channels):
-            row = values[n, c]
             s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
             q0, q1, q2, q3 = 0.0, 0.0, 0.0, 0.0
             for k in range(inner // 4):
-                a, b = np.float64(row[4 * k]), np.float64(row[4 * k + 1])
-                d, e = np.float64(row[4 * k + 2]), np.float64(row[4 * k + 3])
+                a, b = np.float64(values[n, c, 4 * k]), np.float64(values[n, c, 4 * k + 1])
+                d, e = np.float64(values[n, c, 4 * k + 2]), np.float64(values[n, c, 4 * k + 3])
                 s0, s1, s2, s3 = s0 + a, s1 + b, s2 + d, s3 + e
                 q0, q1, q2, q3 = q0 + a * a, q1 + b * b, q2 + d * d, q3 + e * e
             for k in range(inner - inner % 4, inner):
-                a = np.float64(row[k])
+                a = np.float64(values[n, c, k])
                 s0 += a
                 q0 += a * a
             sums[0, c] += (s0 + s1) + (s2 + s3)

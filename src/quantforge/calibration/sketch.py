@@ -131,7 +131,9 @@ class Sketch:
             self.empty_arrays += 1
             return Extent()
         self._reserve(bits.size)
-        top, largest, smallest = count_bits(bits, self._lanes)
+        extremes = np.empty(3, np.int64)
+        count_bits(bits, self._lanes, extremes)
+        top, largest, smallest = extremes.tolist()
         self.count += bits.size
         if top >= _INFINITY << 16 or largest >= (_SIGN | _INFINITY) << 16:
             extent = self._add_special(bits.view(np.float32))
@@ -223,35 +225,42 @@ def merged(sketches: Iterable[Sketch]) -> Sketch:
     return total
 
 
-@compiled('Tuple((int64, int64, int64))(Array(uint32, 1, "C", readonly=True), uint32[:, ::1])')
-def count_bits(bits: Bits, lanes: Lanes) -> tuple[int, int, int]:
-    """Add one to the counter of each value; returns its extremes as the bits order them.
+@compiled("uint32[1] const", "uint32[2]", "int64[1]")
+def count_bits(bits: Bits, lanes: Lanes, extremes: Counts) -> None:
+    """Add one to the counter of each value, and give its extremes as the bits order them.
 
-    Returns:
-        The largest bit pattern as a signed integer (the largest value, if one is positive), the largest and the
-        smallest as an unsigned one.
+    Args:
+        bits: Of float32 numbers [n].
+        lanes: Two counters per bin, [65536, 2].
+        extremes: Filled with the largest bit pattern as a signed integer (the largest value, if one is positive), the
+            largest and the smallest as an unsigned one.
     """
     one, shift = np.uint32(1), np.uint32(16)
     top, largest, smallest = np.int32(-(1 << 31)), np.uint32(0), np.uint32(0xFFFFFFFF)
-    for start in range(0, bits.size, 8192):  # 32 KiB, so that the second loop reads from the nearest cache
-        block = bits[start : start + 8192]  # indices from 0 let the compiler use vector instructions
-        for pair in range(block.size >> 1):
-            lanes[block[2 * pair] >> shift, 0] += one
-            lanes[block[2 * pair + 1] >> shift, 1] += one
-        if block.size & 1:
-            lanes[block[block.size - 1] >> shift, 0] += one
-        for i in range(block.size):
-            value = block[i]
+    start, size = np.uint64(0), np.uint64(bits.size)  # unsigned indices need no check for being negative
+    while start < size:
+        end = min(
+            start + np.uint64(8192), size
+        )  # 32 KiB, so that the second loop reads from the nearest cache
+        even = end - ((end - start) & np.uint64(1))
+        for i in range(start, even, np.uint64(2)):
+            lanes[bits[i] >> shift, 0] += one
+            lanes[bits[i + np.uint64(1)] >> shift, 1] += one
+        if even < end:
+            lanes[bits[even] >> shift, 0] += one
+        for i in range(start, end):
+            value = bits[i]
             top = max(top, np.int32(value))
             largest = max(largest, value)
             smallest = min(smallest, value)
-    return top, largest, smallest  # type: ignore[return-value]  # NumPy integers, int64 by the signature
+        start = end
+    extremes[0], extremes[1], extremes[2] = top, largest, smallest
 
 
-def count_bits_reference(bits: Bits, lanes: Lanes) -> tuple[int, int, int]:
+def count_bits_reference(bits: Bits, lanes: Lanes, extremes: Counts) -> None:
     """The definition of `count_bits`, in NumPy; it counts all values in the first lane."""
     lanes[:, 0] += np.bincount(bits >> 16, minlength=BINS).astype(np.uint32)
-    return int(bits.view(np.int32).max()), int(bits.max()), int(bits.min())
+    extremes[:] = bits.view(np.int32).max(), bits.max(), bits.min()
 
 
 def _bits(values: Array) -> Bits:

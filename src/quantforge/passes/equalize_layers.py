@@ -224,7 +224,9 @@ def _layer(graph: Graph, name: str, include_bias: bool) -> _Layer:
     taps = [axis for axis in range(weights.ndim) if axis not in axes]
     sizes = [weights.shape[axis] for axis in axes]
     rows = np.ascontiguousarray(weights.transpose(*axes, *taps)).reshape(math.prod(sizes), -1)
-    reach = largest_magnitudes(rows).reshape(sizes[0], -1)
+    largest = np.empty(len(rows), np.float32)
+    largest_magnitudes(rows, largest)
+    reach = largest.reshape(sizes[0], -1)
     reach = reach.T if out > into else reach
     bias = graph.const(op, 2)
     counted = np.abs(bias, dtype=np.float64) if include_bias and bias is not None else np.zeros(len(reach))
@@ -233,21 +235,19 @@ def _layer(graph: Graph, name: str, include_bias: bool) -> _Layer:
 
 
 def largest_magnitudes_reference(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """max|x| of each row of [n, k], in NumPy."""
+    """max|x| of each row of [n, k], in NumPy: float32 [n]."""
     return np.asarray(np.abs(rows).max(axis=1, initial=0.0))
 
 
-@compiled('float32[::1](Array(float32, 2, "C", readonly=True))')
-def largest_magnitudes(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """max|x| of each row of [n, k]; float32 [n]. Equal to `largest_magnitudes_reference`, fast on short rows."""
-    largest = np.zeros(rows.shape[0], np.float32)
+@compiled("float32[2] const", "float32[1]")
+def largest_magnitudes(rows: NDArray[np.float32], largest: NDArray[np.float32]) -> None:
+    """`largest_magnitudes_reference` into `largest` [n], fast on short rows."""
     for n in range(rows.shape[0]):
         top = np.float32(0.0)
         for k in range(rows.shape[1]):
             x = abs(rows[n, k])
             top = x if x > top else top
         largest[n] = top
-    return largest
 
 
 def _balance(group: ChannelGroup, layers: Mapping[str, _Layer], reach: dict[str, Channels]) -> float:

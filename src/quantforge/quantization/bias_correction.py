@@ -141,10 +141,7 @@ def channel_sums_reference(rows: NDArray[np.float32], stored: NDArray[np.float32
     return np.stack([wide.sum(axis=(0, 2)), (stored - wide).sum(axis=(0, 2)), (rows > 0).sum(axis=(0, 2))])
 
 
-@compiled(
-    'void(Array(float32, 3, "C", readonly=True), float32, float32, float32, float64[:, ::1])',
-    reorder_sums=True,
-)
+@compiled("float32[3] const", "float32", "float32", "float32", "float64[2]", reorder_sums=True)
 def add_channel_sums(
     rows: NDArray[np.float32], scale: np.float32, low: np.float32, high: np.float32, sums: Means
 ) -> None:

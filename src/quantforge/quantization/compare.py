@@ -114,23 +114,26 @@ def add_differences_reference(y: Floats, z: Floats, sums: Channels) -> tuple[flo
     return float(np.abs(a - b).max(initial=0.0)), y.size - int(np.count_nonzero(finite))
 
 
-@compiled(
-    'Tuple((float64, int64))(Array(float32, 3, "C", True), Array(float32, 3, "C", True), float64[:, ::1])',
-    'Tuple((float64, int64))(Array(float64, 3, "C", True), Array(float64, 3, "C", True), float64[:, ::1])',
-)
 def add_differences(y: Floats, z: Floats, sums: Channels) -> tuple[float, int]:
     """Add y^2, y z, z^2 and (y - z)^2 of `y` and `z` [batch, channels, rest] to `sums` [4, channels].
 
     Pairs that are not finite are left out. Returns the largest |y - z| and the number of pairs left out.
     """
-    largest, dropped = 0.0, 0
+    rest = np.zeros(2)
+    (_add_differences_float32 if y.dtype == np.float32 else _add_differences_float64)(y, z, sums, rest)
+    return float(rest[0]), int(rest[1])
+
+
+def _differences(y: Floats, z: Floats, sums: Channels, rest: Channels) -> None:
+    """The loop of `add_differences`; `rest` [2] takes the largest difference and the number left out."""
+    largest, dropped = 0.0, 0.0
     for i in range(y.shape[0]):
         for c in range(y.shape[1]):
             signal = product = other = noise = 0.0
             for k in range(y.shape[2]):
                 a, b = np.float64(y[i, c, k]), np.float64(z[i, c, k])
                 if not (np.isfinite(a) and np.isfinite(b)):
-                    dropped += 1
+                    dropped += 1.0
                     continue
                 signal += a * a
                 product += a * b
@@ -141,7 +144,15 @@ def add_differences(y: Floats, z: Floats, sums: Channels) -> tuple[float, int]:
             sums[1, c] += product
             sums[2, c] += other
             sums[3, c] += noise
-    return largest, dropped
+    rest[0], rest[1] = largest, dropped
+
+
+_add_differences_float32 = compiled("float32[3] const", "float32[3] const", "float64[2]", "float64[1]")(
+    _differences
+)
+_add_differences_float64 = compiled("float64[3] const", "float64[3] const", "float64[2]", "float64[1]")(
+    _differences
+)
 
 
 def _by_channel(array: Array) -> Floats:

@@ -42,7 +42,7 @@ from quantforge.quantization.placement import Places, place
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.report import Timing
 from quantforge.quantization.solve import solve, tensor_rule
-from quantforge.quantization.weights import squared_errors
+from quantforge.quantization.weights import add_squared_errors
 
 LOOK_MACS = 10_000_000_000  # work that one look at a few samples may cost
 LOOK_SAMPLES = range(2, 257)  # at least and at most
@@ -102,7 +102,7 @@ def quantize_graph(
         CalibrationError: Q0201 to Q0203, see `calibrate`.
     """
     watch = Stopwatch()
-    compile_ahead(largest_magnitudes, count_bits, squared_errors, add_channel_sums)
+    compile_ahead(largest_magnitudes, count_bits, add_squared_errors, add_channel_sums)
     batches = guarded(data)
     prepared = prepare(graph, _preparation(recipe))
     base, notes = prepared.graph, prepared.notes

@@ -65,16 +65,20 @@ def squared_errors_reference(x: NDArray[np.float32], scales: Errors, qmin: int, 
     return np.array(rows)
 
 
-# Terms are exact to float32; their sum may be taken in any order, which lets eight be added at a time.
-@compiled(
-    'float64[::1](Array(float32, 1, "C", readonly=True), float64[::1], int64, int64)', reorder_sums=True
-)
 def squared_errors(x: NDArray[np.float32], scales: Errors, qmin: int, qmax: int) -> Errors:
     """Sum of squared quantization errors of `x` for each scale, zero point 0, ties to even.
 
     Terms are computed in float32 as a deployed model computes them, and summed in float64; `x` [n] holds no NaN.
     """
     errors = np.zeros(scales.size)
+    add_squared_errors(x, scales, qmin, qmax, errors)
+    return errors
+
+
+# Terms are exact to float32; their sum may be taken in any order, which lets eight be added at a time.
+@compiled("float32[1] const", "float64[1] const", "int64", "int64", "float64[1]", reorder_sums=True)
+def add_squared_errors(x: NDArray[np.float32], scales: Errors, qmin: int, qmax: int, errors: Errors) -> None:
+    """Add `squared_errors` to `errors`, one per scale."""
     lowest, highest = np.float32(qmin), np.float32(qmax)
     for k in range(scales.size):
         scale = np.float32(scales[k])
@@ -86,8 +90,7 @@ def squared_errors(x: NDArray[np.float32], scales: Errors, qmin: int, qmax: int)
             q = highest if q > highest else q
             difference = np.float64(np.rint(q) * scale - x[i])
             total += difference * difference
-        errors[k] = total
-    return errors
+        errors[k] += total
 
 
 def _rows(data: Array, axis: int | None) -> NDArray[np.float32]:
