@@ -294,10 +294,13 @@ def _apply(graph: Graph, layer: _Layer) -> None:
 
 def _scale_const(graph: Graph, name: str, scales: Mapping[int | None, Channels]) -> None:
     value = graph.value(name)
-    data = value.const
+    if value.const is None:
+        return
+    factor = np.ones([1] * value.const.ndim, np.float32)
     for axis, scale in scales.items():
-        if data is not None and axis is not None and not np.all(scale == 1.0):
-            shape = [1] * data.ndim
+        if axis is not None:
+            shape = [1] * value.const.ndim
             shape[axis] = -1
-            data = data * scale.astype(np.float32).reshape(shape)
-    graph.set_value(replace(value, const=data))
+            factor = factor * scale.astype(np.float32).reshape(shape)
+    if np.any(factor != 1.0):  # one pass over the weights
+        graph.set_value(replace(value, const=value.const * factor))

@@ -97,10 +97,7 @@ def mean_error(graph: Graph, op: Op, mean: Means, drift: Means) -> Means:
     value = graph.value(op.inputs[1])
     weights, spec = value.const, value.quant
     assert weights is not None and spec is not None  # noqa: S101  _correctable saw it
-    exact, stored = _taps(op, weights), _taps(op, fake_quantize_value(weights, spec))
-    if is_depthwise(op):
-        return np.asarray(stored * (mean + drift) - exact * mean)
-    return np.asarray(stored @ (mean + drift) - exact @ mean)
+    return _response(op, fake_quantize_value(weights, spec), mean + drift) - _response(op, weights, mean)
 
 
 def channel_statistics(
@@ -199,10 +196,13 @@ def _correctable(graph: Graph, op: Op) -> bool:
     return op.attrs.get("group", 1) == (weights.const.shape[out] if is_depthwise(op) else 1)
 
 
-def _taps(op: Op, weights: Array) -> Means:
-    """Weights summed over kernel taps: float64 [out, in], or [channels] when depthwise."""
+def _response(op: Op, weights: Array, x: Means) -> Means:
+    """What the layer makes of a channel-wise constant input `x`, borders and bias left out: float64 [out]."""
     out, into = output_channel_axis(op), input_channel_axis(op)
-    kept = {axis for axis in (out, into) if axis is not None}
-    summed = weights.sum(axis=tuple(a for a in range(weights.ndim) if a not in kept), dtype=np.float64)
-    swapped = out is not None and into is not None and out > into
-    return np.asarray(summed.T if swapped else summed)
+    if is_depthwise(op):
+        taps = tuple(axis for axis in range(weights.ndim) if axis not in (out, into))
+        return np.asarray(weights.sum(axis=taps, dtype=np.float64).reshape(-1) * x)
+    assert out is not None and into is not None  # noqa: S101  _correctable saw it
+    spread = np.broadcast_to(x, weights.shape[into]).astype(weights.dtype)
+    taps = tuple(axis for axis in range(weights.ndim - 1) if axis != out - (out > into))
+    return np.asarray(np.tensordot(weights, spread, (into, 0)).sum(axis=taps, dtype=np.float64))

@@ -37,7 +37,7 @@ from quantforge.passes.result import Note
 from quantforge.progress import Listener, track
 from quantforge.quantization.bias_correction import add_channel_sums, correct_biases
 from quantforge.quantization.equalize import equalize
-from quantforge.quantization.measure import Measurement, measure
+from quantforge.quantization.measure import Measurement, add_energies, measure
 from quantforge.quantization.placement import Places, place
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.report import Timing
@@ -102,7 +102,7 @@ def quantize_graph(
         CalibrationError: Q0201 to Q0203, see `calibrate`.
     """
     watch = Stopwatch()
-    compile_ahead(largest_magnitudes, count_bits, add_squared_errors, add_channel_sums)
+    compile_ahead(largest_magnitudes, count_bits, add_squared_errors, add_channel_sums, add_energies)
     batches = guarded(data)
     prepared = prepare(graph, _preparation(recipe))
     base, notes = prepared.graph, prepared.notes

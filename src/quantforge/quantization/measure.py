@@ -17,10 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quantforge.graph import Array, Graph, Op, Value
 from quantforge.graph.execution import Executor, Feeds
 from quantforge.graph.quantize import fake_quantize_value
+from quantforge.numerics.compiled import compiled
 from quantforge.ops.registry import spec
 from quantforge.quantization.top_class import Tally, looks_like_scores
 
@@ -47,9 +49,32 @@ class Noise:
 
     def plus(self, reference: Array, actual: Array) -> Noise:
         """Add one batch: `reference` and `actual` of equal shape."""
-        exact = reference.astype(np.float64, copy=False).reshape(-1)
-        error = actual.reshape(-1) - exact
-        return Noise(self.signal + float(exact @ exact), self.noise + float(error @ error))
+        sums = np.array([self.signal, self.noise])
+        add_energies(_row(reference), _row(actual), sums)
+        return Noise(*sums.tolist())
+
+
+def _row(array: Array) -> NDArray[np.float32]:
+    return np.ascontiguousarray(array, np.float32).reshape(-1)
+
+
+def energies_reference(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sums of x^2 and of (x - y)^2, in NumPy: what `add_energies` adds, to rounding errors."""
+    exact, error = x.astype(np.float64), y.astype(np.float64) - x
+    return np.array([exact @ exact, error @ error])
+
+
+@compiled("float32[1] const", "float32[1] const", "float64[1]", reorder_sums=True)
+def add_energies(x: NDArray[np.float32], y: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
+    """Add the energy of `x` [n] and that of its difference from `y` to `sums` [2]."""
+    signal, noise = 0.0, 0.0
+    for i in range(x.size):
+        exact = np.float64(x[i])
+        error = np.float64(y[i]) - exact
+        signal += exact * exact
+        noise += error * error
+    sums[0] += signal
+    sums[1] += noise
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,13 @@ import pytest
 from quantforge.graph import Array, Graph, QuantSpec
 from quantforge.numerics.formats import INT8
 from quantforge.ops.interpreter import Interpreter
-from quantforge.quantization.measure import Noise, comparison_graph, measure
+from quantforge.quantization.measure import (
+    Noise,
+    add_energies,
+    comparison_graph,
+    energies_reference,
+    measure,
+)
 from tests.networks import Net
 
 FEEDS = [{"x": np.random.default_rng(i).normal(size=(2, 3, 6, 6)).astype(np.float32)} for i in range(3)]
@@ -33,6 +39,14 @@ def network() -> tuple[Graph, Graph]:
 def run(graph: Graph, feeds: dict[str, Array], *names: str) -> list[Array]:
     found = Interpreter().session(graph, names).run(feeds)
     return [np.array(found[name]) for name in names]
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 1000])
+def test_the_kernel_equals_its_twin(size: int) -> None:
+    x, y = np.random.default_rng(size).standard_normal((2, size)).astype(np.float32)
+    sums = np.array([1.0, 2.0])
+    add_energies(x, y, sums)
+    np.testing.assert_allclose(sums, energies_reference(x, y) + (1.0, 2.0), rtol=1e-12)
 
 
 def test_the_noise_a_layer_adds_is_that_of_its_rounding_alone() -> None:
