@@ -1,0 +1,1 @@
+"""The compiler: a graph to XIR, fused, partitioned and scheduled for a DPU."""

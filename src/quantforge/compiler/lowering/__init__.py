@@ -1,0 +1,1 @@
+"""Rules that turn the operators of a graph into operators of XIR."""
