@@ -25,6 +25,7 @@ INTERRUPTED = Diagnostic(
 VERBS = {
     "quantize": ("quantforge.cli.quantize", "quantize", "Quantize a model and report what it costs."),
     "compare": ("quantforge.cli.compare", "compare", "Compare a quantized model with its float original."),
+    "targets": ("quantforge.cli.targets", "targets", "List the DPUs, or show one."),
     "doctor": ("quantforge.cli.doctor", "doctor", "Say what works on this machine."),
     "explain": ("quantforge.cli.explain", "explain", "Explain a diagnostic code."),
 }

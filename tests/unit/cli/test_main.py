@@ -43,7 +43,7 @@ def test_an_unknown_verb_is_a_coded_error(capsys: pytest.CaptureFixture[str]) ->
         "Q0002 The command line cannot be read\n"
         "  where     quantforge\n"
         "  found     the verb 'quantise'\n"
-        "  expected  one of quantize, compare, doctor, explain\n"
+        f"  expected  one of {', '.join(VERBS)}\n"
         "  try       quantforge quantize --help\n"
         "  more      quantforge explain Q0002\n"
     )
