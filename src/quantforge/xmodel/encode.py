@@ -88,7 +88,7 @@ def _subgraph(tree: Subgraph) -> bytes:
 
 def _attrs(number: int, attrs: Attrs, owner: str) -> list[bytes]:
     return [
-        bytes_field(number, _entry(key, bytes_field(schema.ENTRY_VALUE, _attr(attr, f"{owner}.{key}"))))
+        bytes_field(number, _entry(key, bytes_field(schema.ENTRY_VALUE, encode_attr(attr, f"{owner}.{key}"))))
         for key, attr in attrs.items()
         if not key.startswith(HIDDEN)
     ]
@@ -98,8 +98,12 @@ def _entry(key: str, value_field: bytes) -> bytes:
     return text_field(schema.ENTRY_KEY, key) + value_field
 
 
-def _attr(attr: Attr, where: str) -> bytes:
-    """The union with one member, or the error that says why the value is none of its kind."""
+def encode_attr(attr: Attr, where: str) -> bytes:
+    """The union AttrValue with one member.
+
+    Raises:
+        InputError: Q0913 when the value is none of its kind.
+    """
     if attr.kind not in ATTR_KINDS:
         expected = f"one of {', '.join(ATTR_KINDS)}"
         raise InputError("Q0913", where, f"attribute kind {attr.kind!r}", expected, "use one of these kinds")
