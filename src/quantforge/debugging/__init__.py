@@ -1,0 +1,1 @@
+"""Looking into compiled models, and finding the first tensor in which two stages of a model differ."""
