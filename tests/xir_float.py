@@ -64,7 +64,10 @@ def values(
 def in_xir_order(model: XModel, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Inputs of the graph as the data operators take them."""
     orders = model.attrs["quantforge_orders"].value
-    return {name: np.ascontiguousarray(data.transpose(orders[name])) for name, data in feeds.items()}
+    return {
+        name: np.ascontiguousarray(data.transpose(orders.get(name, ()))).reshape(model.ops[name].tensor.shape)
+        for name, data in feeds.items()
+    }
 
 
 def _evaluate(op: XOp, args: dict[str, list[Array]]) -> Array:

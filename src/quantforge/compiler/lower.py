@@ -20,7 +20,7 @@ from quantforge.compiler.lowering.concrete import InputShapes, concrete
 from quantforge.compiler.lowering.foreign import NodeOf, keep_foreign
 from quantforge.compiler.lowering.table import RULES
 from quantforge.compiler.lowering.writer import Held, NotInXirError, Writer, data_type, int32s
-from quantforge.diagnostics import InternalError
+from quantforge.diagnostics import InputError, InternalError
 from quantforge.graph import Graph, Op
 from quantforge.xmodel.model import Attr, Subgraph, XModel
 
@@ -48,7 +48,7 @@ def lower(
     model = XModel(fixed.name or "graph")
     writer = Writer(fixed, model)
     for name in fixed.inputs:
-        _input(writer, name)
+        _lower_input(writer, name)
     for op in fixed.ops:
         writer.begin(op)
         _lower_op(writer, op, node_of)
@@ -59,11 +59,22 @@ def lower(
     return model
 
 
+def _lower_input(writer: Writer, name: str) -> None:
+    try:
+        _input(writer, name)
+    except NotInXirError as reason:
+        raise InputError(
+            "Q1153", f"input {name!r}", str(reason), "numbers", "decode the data before the model"
+        ) from reason
+
+
 def _input(writer: Writer, name: str) -> None:
-    """A data operator; images in XIR's order of axes."""
+    """A data operator; images in XIR's order of axes, lines and volumes too when a window slides over them."""
     value = writer.graph.value(name)
     writer.begin(Op("data", name, (), (name,)))
-    order = layout.channels_last(len(writer.shape(name)))
+    rank = len(writer.shape(name))
+    windowed = any(op.kind.endswith(f"{rank - 2}d") for op in writer.graph.consumers(name))
+    order = layout.channels_last(rank) if rank == 4 or windowed else layout.identity(rank)
     sizes = layout.stored(writer.shape(name), order) or (1,)
     attrs = {"shape": int32s(sizes), "data_type": Attr("string", str(data_type(value)))}
     writer.output(Op("data", name, (), (name,)), "data", {}, attrs, order)
@@ -80,13 +91,13 @@ def _lower_op(writer: Writer, op: Op, node_of: NodeOf | None) -> None:
 
 
 def _output(writer: Writer, name: str) -> Held:
-    """A value for the caller: an image as XIR keeps it, anything else in the graph's order."""
+    """A value for the caller: an image that lies in XIR's order stays so, anything else is in the graph's order."""
     if name not in writer.held:
         writer.begin(Op("const", name, (), (name,)))
         return writer.input(Op("identity", name, (name,), (name,)))
     held = writer.held[name]
     image, rank = layout.channels_last(len(held.shape)), len(held.shape)
-    as_image = rank == 4 and layout.solid(held.shape, held.order) == layout.solid(held.shape, image)
+    as_image = layout.solid(held.shape, held.order) == layout.solid(held.shape, image)
     writer.held[name] = writer.view(held, image if as_image else layout.identity(rank))
     return writer.held[name]
 

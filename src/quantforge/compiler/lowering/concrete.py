@@ -48,6 +48,11 @@ def concrete(graph: Graph, batch: int = 1, input_shapes: InputShapes | None = No
     for op in fixed.ops:
         for name in op.outputs:
             _require_sizes(fixed.value(name), op.name)
+            recorded = graph.value(name).dtype
+            if (
+                recorded != "unknown"
+            ):  # the model knows better than inference, which takes mixed types for one
+                fixed.set_value(replace(fixed.value(name), dtype=recorded))
     return fixed
 
 

@@ -13,29 +13,48 @@ since XIR has neither booleans nor scalars.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import Protocol
 
 from quantforge.compiler.lowering import layout
 from quantforge.compiler.lowering.layout import Sizes
-from quantforge.compiler.lowering.writer import Held, NotInXirError, Writer, int32, int32s, text
+from quantforge.compiler.lowering.writer import NotInXirError, Writer, data_type, int32, int32s, text
 from quantforge.diagnostics import InputError
 from quantforge.graph import Array, Graph, Op
 from quantforge.xmodel.model import Attr, Attrs
 
+# Operators that work element by element: they may stay in the order of axes they find.
+_POINTWISE = frozenset(
+    {"abs", "sqrt", "log", "erf", "reciprocal", "softplus", "clip", "hard-sigmoid", "gelu", "selu"}
+)
 
-@dataclass(frozen=True)
-class Node:
-    """An operator as one ONNX node: its type, the serialized NodeProto, its inputs in order.
 
-    An input is the position of an input of the op, or an array for a parameter that is an attribute of the op.
+class Node(Protocol):
+    """An operator as one ONNX node, made by the door of the model's framework.
+
+    `proto` is the serialized NodeProto. `inputs` are those given, in order: the position of an input of the op, or
+    an array for a parameter that the op has as an attribute; `names` names them.
     """
 
-    op_type: str
-    proto: bytes
-    opset: int
-    inputs: tuple[int | Array, ...]
-    names: tuple[str, ...] = field(default=())
+    @property
+    def op_type(self) -> str:
+        """The ONNX operator."""
+
+    @property
+    def proto(self) -> bytes:
+        """The serialized NodeProto."""
+
+    @property
+    def opset(self) -> int:
+        """Version of the standard operators."""
+
+    @property
+    def inputs(self) -> tuple[int | Array, ...]:
+        """What is given."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what is given."""
 
 
 NodeOf = Callable[[Graph, Op], "Node | None"]
@@ -71,35 +90,31 @@ def keep_foreign(writer: Writer, op: Op, node_of: NodeOf | None, why: str) -> No
 
 def _write(writer: Writer, op: Op, node: Node) -> None:
     names, types = [], []
+    order = layout.identity(len(writer.shape(op.outputs[0])))
+    lanes = None
+    if op.kind in _POINTWISE:
+        order, lanes = writer.input(op).order, writer.input(op).lanes
     for given, label in zip(node.inputs, node.names, strict=True):
         if isinstance(given, int):
-            held = _plain(writer, writer.input(op, given))
+            held = writer.input(op, given)
+            placed = order if op.kind in _POINTWISE else layout.identity(len(held.shape))
+            held = writer.view(held, placed)
             names.append(held.op)
-            types.append(_type(writer.graph.value(op.inputs[given]).dtype, held.shape))
+            types.append(_type(writer.graph.value(op.inputs[given]).dtype, held.stored))
         else:
             names.append(writer.literal(label, given))
             types.append(_type(str(given.dtype), given.shape))
-    out, shape = writer.graph.value(op.outputs[0]), writer.shape(op.outputs[0])
+    out = writer.graph.value(op.outputs[0])
+    shape = layout.stored(writer.shape(out.name), order)
     attrs: Attrs = {
         "shape": int32s(shape or (1,)),
-        "data_type": text(str(_data_type_name(writer, op))),
+        "data_type": text(str(data_type(out))),
         "onnx_node": Attr("bytes", node.proto),
         "onnx_opset": int32(node.opset),
         "onnx_inputs": Attr("string_vec", tuple(types)),
         "onnx_output": text(_type(out.dtype, shape)),
     }
-    args: Mapping[str, list[str]] = {"input": names}
-    writer.output(op, f"onnx:{node.op_type}", args, attrs)
-
-
-def _plain(writer: Writer, held: Held) -> Held:
-    return writer.view(held, layout.identity(len(held.shape)))
-
-
-def _data_type_name(writer: Writer, op: Op) -> str:
-    from quantforge.compiler.lowering.writer import data_type
-
-    return str(data_type(writer.graph.value(op.outputs[0])))
+    writer.output(op, f"onnx:{node.op_type}", {"input": names}, attrs, order, lanes=lanes)
 
 
 def _type(dtype: str, shape: Sizes) -> str:

@@ -116,6 +116,17 @@ class Reshape:
             return identity(len(new))
         return (*(axis for axis in range(len(new)) if new[axis] == 1), *result)
 
+    def gathered(self, old: Sizes, order: Order) -> Order:
+        """The order nearest to `order` from which memory is only renamed: each run together, in the run's own order.
+
+        >>> reshape((1, 3, 2, 4, 5), (1, 6, 4, 5)).gathered((1, 3, 2, 4, 5), (0, 3, 4, 2, 1))
+        (0, 3, 4, 1, 2)
+        """
+        runs = {axis: run for run, _ in self.runs for axis in run}
+        ones = tuple(axis for axis in order if old[axis] == 1)
+        whole = dict.fromkeys(runs[axis] for axis in solid(old, order))
+        return (*ones, *(axis for run in whole for axis in run))
+
 
 def reshape(old: Sizes, new: Sizes) -> Reshape:
     """Which axes of `old` become which axes of `new`, in the smallest runs; axes of size 1 belong to none.

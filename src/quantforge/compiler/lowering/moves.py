@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantforge.compiler.lowering import layout
-from quantforge.compiler.lowering.layout import Order, Sizes
+from quantforge.compiler.lowering.layout import Sizes
 from quantforge.compiler.lowering.writer import Held, NotInXirError, Rule, Writer, int32, int32s
 from quantforge.graph import Array, Graph, Op
 from quantforge.ops.attributes import integer, ints
@@ -33,7 +33,7 @@ def reshape(writer: Writer, op: Op) -> None:
     """reshape, flatten, squeeze and unsqueeze: new axes over the same memory where its order allows it.
 
     An image that is flattened for matrix products with constant weights stays in memory as it is: the columns of
-    the weights follow it. In all other cases the image is transposed to the graph's order first.
+    the weights follow it. In all other cases a transpose first brings together what the reshape takes as one.
     """
     x, new = writer.input(op), writer.shape(op.outputs[0])
     if x.lanes is not None:
@@ -48,14 +48,9 @@ def reshape(writer: Writer, op: Op) -> None:
     if lanes is not None:
         _write_flat(writer, op, x, lanes)
         return
-    plain = writer.view(x, layout.identity(len(x.shape)))
-    writer.rename(op, plain, _required(plan.target(x.shape, new, plain.order), op))
-
-
-def _required(order: Order | None, op: Op) -> Order:
-    if order is None:
-        raise NotInXirError(f"the reshape {op.name}")
-    return order
+    moved = writer.view(x, plan.gathered(x.shape, x.order))
+    order = plan.target(x.shape, new, moved.order)
+    writer.rename(op, moved, layout.identity(len(new)) if order is None else order)
 
 
 def _flattened(graph: Graph, op: Op, x: Held, plan: layout.Reshape) -> Array | None:
@@ -218,16 +213,16 @@ def _cut_of_tensor(x: Held, cuts: dict[int, tuple[int, int, int]]) -> list[tuple
 
 def concat(writer: Writer, op: Op) -> None:
     """All parts in the order of the first image among them."""
-    parts = [writer.input(op, index) for index in range(len(op.inputs))]
-    rank = len(parts[0].shape)
-    computed = [
-        held for held, name in zip(parts, op.inputs, strict=True) if not writer.graph.value(name).is_const
+    rank = len(writer.shape(op.outputs[0]))
+    parts = range(len(op.inputs))
+    orders = [
+        writer.input(op, index).order for index in parts if not writer.graph.value(op.inputs[index]).is_const
     ]
-    image = any(held.order == layout.channels_last(rank) for held in computed)
-    order = layout.channels_last(rank) if image else (computed or parts)[0].order
-    axis = integer(op, "axis") % rank
-    names = [writer.view(held, order).op for held in parts]
-    writer.output(op, "concat", {"input": names}, {"axis": int32(order.index(axis))}, order)
+    image = layout.channels_last(rank)
+    order = image if image in orders else (orders or [layout.identity(rank)])[0]
+    names = [writer.placed(op, index, order) for index in parts]
+    axis = order.index(integer(op, "axis") % rank)
+    writer.output(op, "concat", {"input": names}, {"axis": int32(axis)}, order)
 
 
 RULES: dict[str, Rule] = {

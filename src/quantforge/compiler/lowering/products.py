@@ -16,10 +16,10 @@ def product(writer: Writer, op: Op) -> None:
         return
     if writer.has(op, 2) or text(op, "weight_layout", "IO") != "IO":
         raise NotInXirError("a product of computed matrices with a bias or transposed")
-    left, right = writer.input(op), writer.input(op, 1)
-    if min(len(left.shape), len(right.shape)) < 2:
+    ranks = [len(writer.shape(name)) for name in op.inputs[:2]]
+    if min(ranks) < 2:
         raise NotInXirError("a product with a vector")
-    operands = [writer.view(held, layout.identity(len(held.shape))).op for held in (left, right)]
+    operands = [writer.placed(op, index, layout.identity(rank)) for index, rank in enumerate(ranks)]
     attrs = {"transpose_a": flag(False), "transpose_b": flag(False)}
     writer.output(op, "matmul", {"input": operands}, attrs)
 

@@ -88,6 +88,14 @@ class Writer:
             )
         return self.held[name]
 
+    def placed(self, op: Op, index: int, order: Order) -> str:
+        """The operator that holds input `index` in `order`; constants are written in it."""
+        data = self.const(op, index)
+        if data is None:
+            return self.view(self.input(op, index), order).op
+        form = "plain" if order == layout.identity(data.ndim) else f"axes {order}"
+        return self.constant(self.graph.value(op.inputs[index]), data.transpose(order), form)
+
     def has(self, op: Op, index: int) -> bool:
         """Whether input `index` is given."""
         return index < len(op.inputs) and bool(op.inputs[index])
@@ -211,6 +219,8 @@ class Writer:
     def literal(self, name: str, data: Array) -> str:
         """A const operator with `data`."""
         array = np.ascontiguousarray(data)
+        if array.size == 0:
+            raise NotInXirError("an empty constant")
         if array.dtype == np.bool_:
             array = array.astype(np.uint8)
         kind = DataType(_letters(array.dtype), array.dtype.itemsize * 8)
