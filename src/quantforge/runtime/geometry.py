@@ -72,8 +72,26 @@ def windows_of(op: XOp, space: Sequence[int]) -> Windows:
     pads = tuple(op.get("pad", (0,) * 2 * rank))
     if len(pads) != 2 * rank or min(pads, default=0) < 0:
         raise _wrong(op, "pad", pads, 2 * rank)
-    begin, end = spatial(pads[0::2]), spatial(pads[1::2])
-    return Windows(kernel, stride, dilation, begin, end)
+    windows = Windows(kernel, stride, dilation, spatial(pads[0::2]), spatial(pads[1::2]))
+    return windows if op.kind.endswith("-fix") else _by_mode(op, windows, space)
+
+
+def _by_mode(op: XOp, windows: Windows, space: Sequence[int]) -> Windows:
+    """Pads of a float operator after its `pad_mode`: SAME finds them, CEIL adds to them, so that the outputs fit."""
+    mode = str(op.get("pad_mode", "FLOOR"))
+    if mode not in ("SAME", "CEIL") or "transposed" in op.kind:
+        return windows
+    needed = [
+        max(0, (out - 1) * s + (k - 1) * d + 1 - size - b - e)
+        for out, size, s, k, d, b, e in zip(
+            op.tensor.shape[1:-1], space, windows.stride, windows.kernel, windows.dilation,
+            windows.begin, windows.end, strict=True,
+        )
+    ]  # fmt: skip
+    front = [n // 2 if mode == "SAME" else 0 for n in needed]
+    begin = tuple(b + f for b, f in zip(windows.begin, front, strict=True))
+    end = tuple(e + n - f for e, n, f in zip(windows.end, needed, front, strict=True))
+    return Windows(windows.kernel, windows.stride, windows.dilation, begin, end)
 
 
 def spatial(items: Sequence[int]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,8 +35,8 @@ class Program:
         return self.records[name]
 
 
-def program_of(model: XModel, subgraph: Subgraph) -> Program:
-    """Collect what `subgraph` of `model` computes.
+def program_of(model: XModel, subgraph: Subgraph, keep: Collection[str] = ()) -> Program:
+    """Collect what `subgraph` of `model` computes; operators named in `keep` are outputs whoever reads them.
 
     Raises:
         InputError: Q1205 for constants without data, Q1207 for operators that the model does not have.
@@ -57,14 +57,16 @@ def program_of(model: XModel, subgraph: Subgraph) -> Program:
     constants = {name: constant_data(model.ops[name]) for name in read if model.ops[name].kind in CONSTANTS}
     inputs = tuple(model.ops[name] for name in read if name not in inside and name not in constants)
     records = {op.name: op for op in ops} | {name: model.ops[name] for name in read}
-    outputs = _outputs(model, ops, inside)
+    outputs = _outputs(model, ops, inside, keep)
     return Program(subgraph.name, subgraph.get("device", ""), ops, inputs, outputs, constants, records)
 
 
-def _outputs(model: XModel, ops: Sequence[XOp], inside: set[str]) -> tuple[XOp, ...]:
-    """Operators whose tensor is read outside, or by nobody."""
+def _outputs(model: XModel, ops: Sequence[XOp], inside: set[str], keep: Collection[str]) -> tuple[XOp, ...]:
+    """Operators whose tensor is wanted, read outside, or read by nobody."""
     readers = model.consumers()
-    return tuple(op for op in ops if not readers[op.name] or set(readers[op.name]) - inside)
+    return tuple(
+        op for op in ops if op.name in keep or not set(readers[op.name]) <= inside or not readers[op.name]
+    )
 
 
 def constant_data(op: XOp) -> Array:

@@ -128,7 +128,12 @@ def reorg(op: XOp, arrays: Arrays, read: Read) -> Array:
     when the whole image is one such block.
     """
     same_position(op, read)
-    x, s = arrays["input"][0], block_size(op, "scale")
+    return reorganized(op, arrays["input"][0])
+
+
+def reorganized(op: XOp, x: Array) -> Array:
+    """The move of reorg on elements of any type."""
+    s = block_size(op, "scale")
     n, h, w, c = image_sizes(op, x.shape)
     if op.get("reverse", False):
         check_divides(op, (c,), s * s)
@@ -161,7 +166,12 @@ def pixel_shuffle(op: XOp, arrays: Arrays, read: Read) -> Array:
     Channels become pixels when `upscale` (or, where that is absent, `reverse`) is set.
     """
     same_position(op, read)
-    x, s = arrays["input"][0], block_size(op, "scale")
+    return shuffled(op, arrays["input"][0])
+
+
+def shuffled(op: XOp, x: Array) -> Array:
+    """The move of pixel-shuffle on elements of any type."""
+    s = block_size(op, "scale")
     n, h, w, c = image_sizes(op, x.shape)
     if op.get("upscale", op.get("reverse", True)):
         check_divides(op, (c,), s * s)

@@ -58,7 +58,7 @@ def add_bias(
     return aligned[0] + aligned[1], finest
 
 
-def grouped_sums(op: XOp, x: Int64Array, weights: Int64Array, windows: Windows) -> Int64Array:
+def grouped_sums(op: XOp, x: Array, weights: Array, windows: Windows) -> Array:
     """Accumulators of a convolution in `group` groups."""
     group, per_group = int(op.get("group", 1)), weights.shape[-1]
     if x.shape[-1] != group * per_group or weights.shape[0] % group or weights.shape[1:-1] != windows.kernel:
@@ -75,7 +75,7 @@ def grouped_sums(op: XOp, x: Int64Array, weights: Int64Array, windows: Windows) 
     return np.concatenate(parts, axis=-1)
 
 
-def depthwise_sums(op: XOp, x: Int64Array, weights: Int64Array, windows: Windows) -> Int64Array:
+def depthwise_sums(op: XOp, x: Array, weights: Array, windows: Windows) -> Array:
     """Accumulators of a depthwise convolution; the multiplier is the fastest part of the channel."""
     if weights.shape[-1] != x.shape[-1] or weights.shape[1:-1] != windows.kernel:
         found = f"weights {list(weights.shape)} for an input of {x.shape[-1]} channels"
@@ -86,7 +86,7 @@ def depthwise_sums(op: XOp, x: Int64Array, weights: Int64Array, windows: Windows
     return np.asarray(total.reshape(*total.shape[:-2], -1))
 
 
-def stuff_zeros(x: Int64Array, stride: Sequence[int]) -> Int64Array:
+def stuff_zeros(x: Array, stride: Sequence[int]) -> Array:
     """stride - 1 zeros between neighbours on every spatial axis."""
     sizes = [(n - 1) * s + 1 for n, s in zip(x.shape[1:-1], stride, strict=True)]
     stuffed = np.zeros((x.shape[0], *sizes, x.shape[-1]), x.dtype)
@@ -94,15 +94,17 @@ def stuff_zeros(x: Int64Array, stride: Sequence[int]) -> Int64Array:
     return stuffed
 
 
-def exact_product(a: Int64Array, b: Int64Array) -> Int64Array:
-    """Matrix product of integers; through float64 where no sum can leave its 53 bits, which is faster."""
+def exact_product(a: Array, b: Array) -> Array:
+    """Matrix product; integers through float64 where no sum can leave its 53 bits, which is faster."""
+    if a.dtype.kind == "f":
+        return np.asarray(a @ b)
     bound = int(np.abs(a).max(initial=0)) * int(np.abs(b).max(initial=0)) * b.shape[0]
     if bound < EXACT_FLOAT64:
         return np.asarray(a.astype(np.float64) @ b.astype(np.float64), np.int64)
     return np.asarray(a @ b)
 
 
-def patches(x: Int64Array, windows: Windows, fill: int) -> Iterator[Int64Array]:
+def patches(x: Array, windows: Windows, fill: float) -> Iterator[Array]:
     """For every position in the kernel, row by row, the pixels it meets: an array over the outputs."""
     counts = windows.counts(x.shape[1:-1])
     sides = list(zip(windows.begin, windows.end, strict=True))

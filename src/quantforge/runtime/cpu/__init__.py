@@ -1,0 +1,1 @@
+"""The operators of CPU subgraphs in float32 NumPy, images in NHWC: one function per kind, by family."""
