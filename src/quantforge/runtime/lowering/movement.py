@@ -23,8 +23,12 @@ from quantforge.runtime.lowering.finish import requantized
 from quantforge.xmodel.model import XOp
 
 
-def lower_copy(low: Lowering, op: XOp) -> Held:
+def lower_copy(low: Lowering, op: XOp) -> Held | None:
     """upload, download: nothing to do."""
+    source = op.args["input"][0]
+    if source in low.extra:
+        low.extra[op.name] = low.extra[source]
+        return None
     same_position(op, low.program.read)
     return low.hold(op, low.input(op).name)
 
