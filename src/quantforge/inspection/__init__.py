@@ -1,0 +1,1 @@
+"""Which device runs which operator of a model, and why."""
