@@ -12,8 +12,8 @@ sets differ. Without constant parameters, with blocks of scales and with 8-bit f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -39,20 +39,57 @@ def absorb(graph: Graph) -> Graph:
     Values keep their names as real values, so that emitting the result and importing it again changes nothing. A
     scale read from a file is a float32; constants are (integer - zero point) * scale, rounded to float32.
     """
-    result = graph.copy()
-    fresh: set[str] = set()
+    work = _Work(graph, {value.name: value for value in graph.values})
     for op in graph.ops:
         if _type(op) == "DequantizeLinear":
-            fresh |= set(_constant(result, op))
+            _constant(work, op)
     for op in graph.ops:
         if _type(op) == "QuantizeLinear":
-            _pair(result, result.op(op.name), fresh)
-    for op in list(result.ops):
-        if fresh & set(op.inputs):
+            _pair(work, op)
+    result = work.result()
+    for op in result.ops:
+        if work.constants & set(op.inputs):
             look_up_again(result, op)
     _mark_grids(result)
     result.prune()
     return result
+
+
+@dataclass
+class _Work:
+    """What becomes of the source, collected first and done in one pass."""
+
+    source: Graph
+    values: dict[str, Value]
+    read_as: dict[str, str] = field(default_factory=dict)  # value -> value that its readers take instead
+    made_as: dict[str, str] = field(default_factory=dict)  # value -> its new name
+    gone: set[str] = field(default_factory=set)
+    copies: dict[str, list[Op]] = field(default_factory=dict)  # operator that goes -> what stands there
+    constants: set[str] = field(default_factory=set)  # constants that operators could not see before
+
+    def now(self, name: str) -> str:
+        """The name of the value that stands for `name`."""
+        while name in self.read_as:
+            name = self.read_as[name]
+        return name
+
+    def readers(self, name: str) -> tuple[Op, ...]:
+        """Who reads a value of the source."""
+        return self.source.consumers(name)
+
+    def result(self) -> Graph:
+        """The source with everything done."""
+        source = self.source
+        ops: list[Op] = []
+        for op in source.ops:
+            ops += self.copies.get(op.name, ())
+            if op.name in self.gone:
+                continue
+            inputs = tuple(self.now(name) for name in op.inputs)
+            outputs = tuple(self.made_as.get(name, name) for name in op.outputs)
+            same = inputs == op.inputs and outputs == op.outputs
+            ops.append(op if same else replace(op, inputs=inputs, outputs=outputs))
+        return Graph(source.name, self.values.values(), ops, source.inputs, source.outputs, source.native)
 
 
 def _type(op: Op) -> str:
@@ -90,31 +127,32 @@ def _format(graph: Graph, op: Op, zero: Array | None) -> Format | None:
     return _FORMATS.get(dtype)
 
 
-def _constant(graph: Graph, op: Op) -> Iterator[str]:
-    """Replace a DequantizeLinear of stored integers by the constant; gives its name."""
-    value, spec = graph.value(op.inputs[0]), _spec(graph, op)
-    if value.const is None or spec is None or not isinstance(spec.format, IntFormat):
+def _constant(work: _Work, op: Op) -> None:
+    """Replace a DequantizeLinear of stored integers by the constant."""
+    value, spec = work.source.value(op.inputs[0]), _spec(work.source, op)
+    if value.const is None or spec is None:
         return
-    name = _constant_name(graph, op)
+    name = _constant_name(work, op)
     real = np.asarray(dequantize_value(_integers(value.const), spec, value.name), np.float32)
-    graph.remove_op(op.name)
-    graph.set_value(Value(name, real.shape, "float32", real, spec))
-    graph.redirect(op.outputs[0], name)
-    yield name
+    work.values[name] = Value(name, real.shape, "float32", real, spec)
+    work.constants.add(name)
+    work.gone.add(op.name)
+    if name != op.outputs[0]:
+        work.read_as[op.outputs[0]] = name
 
 
 def _integers(stored: Array) -> Array:
-    """4-bit numbers, which NumPy knows by an extension only, as bytes."""
+    """4-bit numbers, which NumPy knows by an extension only, as wider ones."""
     return stored if stored.dtype.kind in "iu" else stored.astype(np.int16)
 
 
-def _constant_name(graph: Graph, op: Op) -> str:
+def _constant_name(work: _Work, op: Op) -> str:
     """The name before quantization: w of w_quantized; else the name of the real values."""
     stored, real = op.inputs[0], op.outputs[0]
-    if real in graph.outputs:
+    if real in work.source.outputs:
         return real
     for name in (stored.removesuffix("_quantized"), real.removesuffix("_DequantizeLinear_Output")):
-        if name not in (stored, real) and not graph.has_value(name):
+        if name not in (stored, real) and name not in work.values:
             return name
     return real
 
@@ -126,43 +164,36 @@ class _Pair:
     quantize: Op
     real: str
     spec: QuantSpec
-    back: tuple[Op, ...]
+    back: tuple[str, ...]  # what the DequantizeLinear operators give
 
 
-def _pair(graph: Graph, op: Op, fresh: set[str]) -> None:
+def _pair(work: _Work, op: Op) -> None:
     """Replace one QuantizeLinear and its DequantizeLinear operators by a spec, when they belong together."""
-    spec = _spec(graph, op)
-    readers = graph.consumers(op.outputs[0])
+    spec = _spec(work.source, op)
+    readers = work.readers(op.outputs[0])
     back = tuple(reader for reader in readers if _type(reader) == "DequantizeLinear")
-    alone = len(back) == len(readers) and back and op.outputs[0] not in graph.outputs
-    if spec is None or not alone or any(_spec(graph, reader) != spec for reader in back):
+    alone = len(back) == len(readers) and back and op.outputs[0] not in work.source.outputs
+    if spec is None or not alone or any(_spec(work.source, reader) != spec for reader in back):
         return
-    real, clipped = _before_clip(graph, op, spec)
-    pair = _Pair(op, real, clipped, back)
-    for gone in (op, *back):
-        graph.remove_op(gone.name)
-    if clipped is not spec:
-        graph.remove_op(_producer(graph, op.inputs[0]).name)
-    _place(graph, pair, fresh)
+    clip, narrow = _clip_before(work, op, spec)
+    real = work.now(op.inputs[0] if clip is None else clip.inputs[0])
+    raw = (clip or op).inputs[0]
+    work.gone |= {op.name, *(reader.name for reader in back)} | ({clip.name} if clip is not None else set())
+    pair = _Pair(op, real, narrow, tuple(reader.outputs[0] for reader in back))
+    _place(work, pair, _is_read_raw(work, raw, clip or op, spec))
 
 
-def _producer(graph: Graph, name: str) -> Op:
-    op = graph.producer(name)
-    return op if op is not None else Op("identity", "", (name,), (name,))
-
-
-def _before_clip(graph: Graph, op: Op, spec: QuantSpec) -> tuple[str, QuantSpec]:
-    """The value in front of the clip that narrows the format, and the spec with the narrow format."""
+def _clip_before(work: _Work, op: Op, spec: QuantSpec) -> tuple[Op | None, QuantSpec]:
+    """The clip that narrows the format, and the spec with the narrow format."""
     name = op.inputs[0]
-    clip = graph.producer(name)
+    clip = work.source.producer(name)
     if clip is None or clip.kind not in ("clip", "relu6") or not name.endswith(_CLIPPED):
-        return name, spec
+        return None, spec
     bounds = limits(clip)
-    if len(graph.consumers(name)) > 1 or spec.axis is not None or not np.isfinite(bounds).all():
-        return name, spec
-    ends = tuple(round(bound / spec.scale[0]) + spec.zero_point[0] for bound in bounds)
-    form = _narrow(spec.format, ends)
-    return (name, spec) if form is None else (clip.inputs[0], replace(spec, format=form))
+    if len(work.readers(name)) > 1 or spec.axis is not None or not np.isfinite(bounds).all():
+        return None, spec
+    form = _narrow(spec.format, [round(bound / spec.scale[0]) + spec.zero_point[0] for bound in bounds])
+    return (None, spec) if form is None else (clip, replace(spec, format=form))
 
 
 def _narrow(form: Format, ends: Sequence[int]) -> IntFormat | None:
@@ -177,62 +208,61 @@ def _narrow(form: Format, ends: Sequence[int]) -> IntFormat | None:
     return None
 
 
-def _place(graph: Graph, pair: _Pair, fresh: set[str]) -> None:
-    """Put the spec on the value, or on a copy when somebody reads the value without rounding."""
-    value = graph.value(pair.real)
-    outputs = [op.outputs[0] for op in pair.back if op.outputs[0] in graph.outputs]
-    raw = pair.real in graph.outputs or any(
-        _type(op) != "QuantizeLinear" or _spec(graph, op) != pair.spec for op in graph.consumers(pair.real)
+def _is_read_raw(work: _Work, name: str, reader: Op, spec: QuantSpec) -> bool:
+    """Whether somebody else takes the value without rounding it first."""
+    return name in work.source.outputs or any(
+        other.name != reader.name and (_type(other) != "QuantizeLinear" or _spec(work.source, other) != spec)
+        for other in work.readers(name)
     )
-    taken = value.quant is not None and value.quant != pair.spec
-    if (raw and value.quant is None) or taken:
-        _copy(graph, pair, fresh)
+
+
+def _place(work: _Work, pair: _Pair, raw: bool) -> None:
+    """Put the spec on the value, or on a copy when somebody reads the value without rounding."""
+    value = work.values[pair.real]
+    outputs = [name for name in pair.back if name in work.source.outputs]
+    if (raw and value.quant is None) or (value.quant is not None and value.quant != pair.spec):
+        _copy(work, pair)
         return
     name = pair.real
-    if outputs and graph.producer(name) is not None and value.quant is None:
-        name = outputs.pop(0)
-        _rename(graph, pair.real, name)
-    graph.set_value(replace(graph.value(name), quant=pair.spec))
+    if outputs and work.source.producer(name) is not None and value.quant is None:
+        name = outputs[0]
+        work.made_as[pair.real] = work.read_as[pair.real] = name
+    work.values[name] = replace(value, name=name, quant=pair.spec)
     if value.is_const:
-        fresh.add(name)
-    for op in pair.back:
-        if op.outputs[0] in outputs:
-            _identity(graph, pair, name, op.outputs[0])
-        elif op.outputs[0] != name:
-            graph.redirect(op.outputs[0], name)
+        work.constants.add(name)
+    _hand_out(work, pair, name)
 
 
-def _copy(graph: Graph, pair: _Pair, fresh: set[str]) -> None:
-    """A value of its own with the spec, called like the first DequantizeLinear's result."""
-    name = next(
-        (op.outputs[0] for op in pair.back if op.outputs[0] in graph.outputs), pair.back[0].outputs[0]
-    )
-    source = graph.value(pair.real)
+def _copy(work: _Work, pair: _Pair) -> None:
+    """A value of its own with the spec, called like what a DequantizeLinear gives."""
+    name = next((name for name in pair.back if name in work.source.outputs), pair.back[0])
+    source = work.values[pair.real]
     if source.is_const:
-        graph.set_value(replace(source, name=name, quant=pair.spec))
-        fresh.add(name)
+        work.values[name] = replace(source, name=name, quant=pair.spec)
+        work.constants.add(name)
     else:
-        _identity(graph, pair, pair.real, name)
-    for op in pair.back:
-        if op.outputs[0] != name:
-            graph.redirect(op.outputs[0], name)
+        _round_into(work, pair, pair.real, name)
+    _hand_out(work, pair, name)
 
 
-def _identity(graph: Graph, pair: _Pair, source: str, name: str) -> None:
-    """name = source, rounded."""
-    graph.set_value(replace(graph.value(source), name=name, const=None, quant=pair.spec))
-    op = Op("identity", graph.fresh_name(pair.quantize.name), (source,), (name,))
-    readers = graph.consumers(name)
-    graph.add_op(op, before=readers[0].name if readers else None)
+def _hand_out(work: _Work, pair: _Pair, name: str) -> None:
+    """Readers of the pair take `name`; each further output of the model is a copy of its own."""
+    for given in pair.back:
+        if given != name and given in work.source.outputs:
+            _round_into(work, pair, name, given)
+        elif given != name:
+            work.read_as[given] = name
 
 
-def _rename(graph: Graph, old: str, new: str) -> None:
-    """The value `old` is called `new` from now on; nothing else reads it."""
-    producer = _producer(graph, old)
-    graph.set_value(replace(graph.value(old), name=new))
-    graph.replace_op(
-        replace(producer, outputs=tuple(new if name == old else name for name in producer.outputs))
-    )
+def _round_into(work: _Work, pair: _Pair, source: str, name: str) -> None:
+    """name = source, rounded, in the place of the QuantizeLinear."""
+    work.values[name] = replace(work.values[source], name=name, const=None, quant=pair.spec)
+    places = work.copies.setdefault(pair.quantize.name, [])
+    stem, count = pair.quantize.name, len(places)
+    label = stem
+    while count and (label == stem or work.source.has_op(label)):
+        label, count = f"{stem}_{count}", count + 1
+    places.append(Op("identity", label, (source,), (name,)))
 
 
 def _mark_grids(graph: Graph) -> None:

@@ -65,7 +65,8 @@ def _body(graph: Graph, op: Op, native: NativeNode, node: NodeProto) -> Body:
         types[name] = TensorType(value.shape, value.dtype)
         if value.const is not None:
             consts[name] = value.const
-    reads = Counter({name: len(graph.consumers(name)) + (name in graph.outputs) for name in op.outputs})
+    more = op.outputs[1:]  # the table asks whether these have readers
+    reads = Counter({name: len(graph.consumers(name)) + (name in graph.outputs) for name in more})
     return Body([node], consts, graph.outputs, model.opsets, model.ir_version, types, reads)
 
 

@@ -137,6 +137,21 @@ def test_a_value_that_somebody_reads_unrounded_stays_real() -> None:
     assert np.array_equal(Interpreter().session(graph, ["y"]).run({"x": x})["y"], expected)
 
 
+@pytest.mark.parametrize("raw", ["", ", r"])
+def test_several_outputs_of_one_pair(raw: str) -> None:
+    text = f"""g (float[4] x) => (y, v, w{raw}) {{
+        r = Relu(x) q = QuantizeLinear(r, s, z)
+        y = DequantizeLinear(q, s, z) v = DequantizeLinear(q, s, z) w = DequantizeLinear(q, s, z) }}"""
+    imported = pair(text)
+    graph = absorb(imported)
+    verify(graph, KINDS)
+    assert left_over(graph) == [] and graph.outputs == imported.outputs
+    x = random(4) * 3
+    expected = OnnxExecutor().session(imported, graph.outputs).run({"x": x})
+    actual = Interpreter().session(graph, graph.outputs).run({"x": x})
+    assert all(np.array_equal(actual[name], expected[name]) for name in graph.outputs)
+
+
 def test_one_value_under_two_specs() -> None:
     text = """g (float[4] x) => (y) {
         q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z)
