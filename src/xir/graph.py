@@ -16,6 +16,7 @@ from quantforge.xmodel.model import Tensor as TensorRecord
 from quantforge.xmodel.operator_rules import check_operator
 from quantforge.xmodel.read import read_xmodel
 from quantforge.xmodel.shapes import infer_shape, infer_type
+from quantforge.xmodel.trees import settle_root
 from quantforge.xmodel.write import write_xmodel
 from xir.attributes import HasAttrs, as_attr
 from xir.errors import DATA_TYPE, OPERATOR, refused
@@ -40,8 +41,9 @@ class Graph(HasAttrs):
 
     @classmethod
     def from_model(cls, model: XModel) -> Graph:
-        """The graph that stands on a model of quantforge (`quantforge.xmodel.model.XModel`)."""
+        """The graph that stands on a model of quantforge (`quantforge.xmodel.model.XModel`), and edits it in place."""
         graph = cls.__new__(cls)
+        settle_root(model)
         graph.model = model
         graph._start()
         return graph

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from quantforge.diagnostics import InputError
 from quantforge.xmodel.decode import decode
-from quantforge.xmodel.model import Subgraph, XModel
+from quantforge.xmodel.model import XModel
+from quantforge.xmodel.trees import settle_root
 from quantforge.xmodel.validate import check
 from quantforge.xmodel.wire import Source
 
@@ -30,7 +31,7 @@ def read_xmodel(source: str | Path | bytes) -> XModel:
     else:
         name, data = str(source), _bytes_of(Path(source))
     model = decode(Source(name, data))
-    _settle_root(model)
+    settle_root(model)
     check(model)
     return model
 
@@ -41,14 +42,3 @@ def _bytes_of(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError("Q0902", str(path), reason, "a readable .xmodel file", "check the path") from error
-
-
-def _settle_root(model: XModel) -> None:
-    """Bring the tree into its one form: the root lists operators only when it has no children."""
-    root = model.root
-    if not root.children:
-        root.ops = list(model.ops)
-        return
-    root.ops = []
-    covered = set(root.all_ops())
-    root.children += [Subgraph(f"subgraph_{name}", [name]) for name in model.ops if name not in covered]

@@ -29,6 +29,21 @@ def check_tree(model: XModel) -> None:
     _check_order(model, model.root)
 
 
+def settle_root(model: XModel) -> None:
+    """Bring the tree into its one form.
+
+    A root without children lists all operators. With children it lists none, and operators that no child has
+    become leaves of their own, `subgraph_<operator>`.
+    """
+    root = model.root
+    if not root.children:
+        root.ops = list(model.ops)
+        return
+    root.ops = []
+    covered = set(root.all_ops())
+    root.children += [Subgraph(f"subgraph_{name}", [name]) for name in model.ops if name not in covered]
+
+
 def depends(model: XModel, children: Sequence[Subgraph]) -> dict[int, set[int]]:
     """For each of `children`, by index, those of them whose operators it reads."""
     home = {name: index for index, child in enumerate(children) for name in child.all_ops()}

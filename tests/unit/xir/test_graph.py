@@ -141,3 +141,10 @@ def test_pictures(tmp_path: Path, form: str) -> None:
     assert (tmp_path / "g").stat().st_size > 100
     small().save_as_dot(tmp_path / "g.dot")
     assert (tmp_path / "g.dot").read_text().startswith('digraph "small" {')
+
+
+def test_a_model_of_quantforge_as_a_graph() -> None:
+    model = small().model
+    model.root.ops.clear()
+    graph = xir.Graph.from_model(model)
+    assert graph.model is model and graph.get_root_subgraph().get_op_num() == 7

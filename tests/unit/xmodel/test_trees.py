@@ -4,7 +4,7 @@ import pytest
 
 from quantforge.diagnostics import InputError
 from quantforge.xmodel.model import Subgraph
-from quantforge.xmodel.trees import check_tree, depends, in_order
+from quantforge.xmodel.trees import check_tree, depends, in_order, settle_root
 from tests.unit.xmodel.samples import small
 
 
@@ -47,3 +47,13 @@ def test_siblings_in_order() -> None:
     assert in_order(model, [third, second, first]) == [first, second, third]
     assert depends(model, [third, second, first]) == {0: {1}, 1: {2}, 2: set()}
     assert in_order(model, []) == []
+
+
+def test_a_root_lists_operators_or_children() -> None:
+    model = small()
+    model.root = Subgraph("root", ["x"])
+    settle_root(model)
+    assert model.root.ops == list(model.ops)
+    model.root.children = [Subgraph("most", ["c_w", "c_b", "c", "r", "f", "s"])]
+    settle_root(model)
+    assert model.root.ops == [] and [child.ops for child in model.root.children[1:]] == [["x"]]
