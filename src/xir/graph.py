@@ -41,7 +41,7 @@ class Graph(HasAttrs):
 
     @classmethod
     def from_model(cls, model: XModel) -> Graph:
-        """The graph that stands on a model of quantforge (`quantforge.xmodel.model.XModel`), and edits it in place."""
+        """The graph that stands on a model of quantforge (`quantforge.xmodel.model.XModel`)."""
         graph = cls.__new__(cls)
         settle_root(model)
         graph.model = model
