@@ -104,8 +104,11 @@ def _check_words(op: XOp, defined: OpDef) -> None:
         if words and setting(op, name) not in words:
             _refuse(op, name, setting(op, name), f"one of {', '.join(filter(None, words))}")
     for name in ("kernel", "stride", "dilation"):
-        if name in defined.attrs and min(setting(op, name)) < 1 and not setting(op, "global"):
-            _refuse(op, name, setting(op, name), "numbers of 1 or more")
+        if name not in defined.attrs or setting(op, "global"):
+            continue
+        value = setting(op, name)
+        if min(value if isinstance(value, tuple) else (value,)) < 1:
+            _refuse(op, name, value, "numbers of 1 or more")
     if "data_type" in defined.attrs:
         try:
             DataType.parse(op.get("data_type"))

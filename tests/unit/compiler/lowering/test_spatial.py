@@ -104,7 +104,6 @@ def test_space_and_channels() -> None:
             a = DepthToSpace <blocksize = 2> (x)
             b = DepthToSpace <blocksize = 2, mode = "CRD"> (x)
             c = SpaceToDepth <blocksize = 2> (x) }""",
-        written=False,
     )
     assert kinds(made) == {"gstiling": 2, "pixel-shuffle": 1}
     assert [made.ops[name].get("reverse") for name in "ac"] == [True, False]
