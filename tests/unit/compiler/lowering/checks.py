@@ -17,17 +17,11 @@ from tests import xir_float
 from tests.unit.frontends.onnx.text_models import model, random
 
 
-def lowered(
-    text: str, opset: int = 17, tolerance: float = 1e-5, written: bool = True, **arrays: Any
-) -> XModel:
-    """The xmodel of a text model; every value is compared with what ONNX Runtime computes for it.
-
-    `written`: also see that it can be written as a file.
-    """
+def lowered(text: str, opset: int = 17, tolerance: float = 1e-5, **arrays: Any) -> XModel:
+    """The xmodel of a text model: it can be written, and every value is what ONNX Runtime computes for it."""
     graph = import_model(model(text, opset, **{name: np.asarray(data) for name, data in arrays.items()}))
     made = lower(graph, node_of=single_node)
-    if written:
-        to_bytes(made)
+    to_bytes(made)
     fixed = concrete(graph)
     feeds = {
         name: _data(fixed.value(name).shape or (), fixed.value(name).dtype, seed)
