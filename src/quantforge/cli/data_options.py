@@ -47,7 +47,7 @@ def parse_size(
 class DataOptions:
     """Where samples come from and how images become tensors. What is None is left to the data or its file."""
 
-    path: Path
+    path: Path | None
     samples: int | None = None
     batch: int | None = None
     preprocess: Path | None = None
@@ -58,6 +58,11 @@ class DataOptions:
     std: tuple[float, ...] | None = None
     color: str | None = None
     layout: str | None = None
+
+    @property
+    def describes_images(self) -> bool:
+        """Whether anything says how images become tensors."""
+        return any(getattr(self, name) is not None for name in ("preprocess", *IMAGE_FIELDS))
 
     def preprocessing(self) -> Preprocessing:
         """The settings of the file of --preprocess with the single options laid over them.
@@ -74,14 +79,8 @@ class DataOptions:
 
 
 IMAGE_FIELDS = ("resize", "crop", "scale", "mean", "std", "color", "layout")
+DATA_HELP = "Folder of images, or .npy or .npz file with one array per input of the model."
 OPTIONS = (
-    click.option(
-        "--data",
-        "path",
-        type=click.Path(path_type=Path),
-        required=True,
-        help="Folder of images, or .npy or .npz file with one array per input of the model.",
-    ),
     click.option("--samples", type=click.IntRange(min=1), help="Use at most N samples."),
     click.option("--batch", type=click.IntRange(min=1), help="Samples per run; chosen by size if not given."),
     click.option(
@@ -131,13 +130,22 @@ OPTIONS = (
 
 def data_options(verb: Command) -> Command:
     """Give a verb the options of `DataOptions`; it receives them as one argument, `data`."""
+    return _with_options(verb, True)
 
+
+def optional_data_options(verb: Command) -> Command:
+    """As `data_options`, for a verb that can do without --data."""
+    return _with_options(verb, False)
+
+
+def _with_options(verb: Command, required: bool) -> Command:
     @functools.wraps(verb)
     def with_data(**given: Any) -> Any:
         names = [field.name for field in dataclasses.fields(DataOptions)]
         return verb(data=DataOptions(**{name: given.pop(name) for name in names}), **given)
 
     wrapped: Any = with_data
-    for option in reversed(OPTIONS):
+    data = click.option("--data", "path", type=click.Path(path_type=Path), required=required, help=DATA_HELP)
+    for option in reversed((data, *OPTIONS)):
         wrapped = option(wrapped)
     return cast("Command", wrapped)
