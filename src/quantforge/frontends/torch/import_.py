@@ -1,0 +1,282 @@
+"""A torch module to `Graph`.
+
+Export, give every call a stable name, fold what depends on constants alone, and translate call by call. What no rule
+expresses becomes opaque and runs in torch. Parameters are shared with the module, never copied; a parameter that two
+modules share stays one constant.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export.graph_signature import (
+    ConstantArgument,
+    InputKind,
+    OutputKind,
+    SymIntArgument,
+    TensorArgument,
+)
+from torch.utils import _pytree as pytree
+
+from quantforge.diagnostics import InputError
+from quantforge.frontends.torch.capture import capture
+from quantforge.frontends.torch.kinds import is_known, rule_of
+from quantforge.frontends.torch.names import Namer, packet_name
+from quantforge.frontends.torch.native import (
+    NOT_A_TENSOR,
+    Fixed,
+    NativeCall,
+    NativeModule,
+    Ref,
+    Size,
+    dtype_name,
+    shape_of,
+    symbol_of,
+)
+from quantforge.frontends.torch.view import CallView, NotExpressibleError
+from quantforge.graph import Graph, Op, Origin, Value
+
+_LARGEST_FOLDED = 1 << 24  # elements of a constant that folding may make
+_CONSTANTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
+_BATCH = "batch"
+
+
+def import_module(
+    module: torch.nn.Module, example_inputs: Any, example_kwargs: Mapping[str, Any] | None = None
+) -> Graph:
+    """The graph of a torch module.
+
+    Args:
+        module: Any module that `torch.export` can follow; it is not changed.
+        example_inputs: A tensor, or a tuple or list of positional arguments. Only shapes and dtypes count; the
+            first axis is left open where the model allows it.
+        example_kwargs: Named arguments.
+
+    Raises:
+        InputError: Q1401 to Q1404, see ``quantforge explain``.
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise InputError(
+            "Q1402", "module", type(module).__name__, "a torch.nn.Module", "pass the model, not its outputs"
+        )
+    args = tuple(example_inputs) if isinstance(example_inputs, tuple | list) else (example_inputs,)
+    program = capture(module, args, example_kwargs or {}, is_known)
+    return _Importer(type(module).__name__, program).graph()
+
+
+class _Importer:
+    """The state of one import."""
+
+    def __init__(self, name: str, program: torch.export.ExportedProgram) -> None:
+        self._name = name
+        self._program = program
+        self._graph = Graph(name)
+        self._known: dict[fx.Node, str] = {}
+        self._names: dict[str, str] = {}  # symbol -> name in shapes
+        self._symbols: dict[str, tuple[str, int]] = {}
+        self._leaves: list[str | None] = []
+        self._parts: dict[
+            tuple[fx.Node, Any], str
+        ] = {}  # (call, index) -> value, for calls of several results
+
+    def graph(self) -> Graph:
+        """Translate everything."""
+        nodes = list(self._program.graph.nodes)
+        self._placeholders([node for node in nodes if node.op == "placeholder"])
+        self._namer = Namer(nodes, (value.name for value in self._graph.values))
+        for node in nodes:
+            if node.op == "call_function":
+                self._call(node)
+        returned = tuple(self._returned(spec.arg, nodes) for spec in self._outputs())
+        self._graph.outputs = tuple(dict.fromkeys(name for name in returned if isinstance(name, str)))
+        call = self._program.call_spec
+        self._graph.native = NativeModule(
+            self._name, call.in_spec, call.out_spec, tuple(self._leaves), returned, dict(self._symbols)
+        )
+        self._graph.prune()
+        return self._graph
+
+    def _placeholders(self, nodes: list[fx.Node]) -> None:
+        """Graph inputs, and parameters and buffers as constants under their names in the state dict."""
+        shared: dict[tuple[Any, ...], str] = {}
+        inputs = []
+        for node, spec in zip(nodes, self._program.graph_signature.input_specs, strict=True):
+            if spec.kind in _CONSTANTS:
+                self._known[node] = self._parameter(str(spec.target), shared)
+            elif isinstance(spec.arg, TensorArgument):
+                inputs.append(self._input(node))
+                self._leaves.append(inputs[-1])
+            else:
+                self._leaves.append(None)
+        self._graph.inputs = tuple(inputs)
+
+    def _parameter(self, name: str, shared: dict[tuple[Any, ...], str]) -> str:
+        tensor = self._program.state_dict.get(name)
+        tensor = self._program.constants[name] if tensor is None else tensor
+        key = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.shape, tensor.stride())
+        known = shared.setdefault(key, name) if tensor.numel() else name
+        if known == name:
+            self._graph.set_value(constant_value(name, tensor))
+        return known
+
+    def _input(self, node: fx.Node) -> str:
+        tensor = node.meta["val"]
+        for axis, size in enumerate(tensor.shape):
+            symbol = symbol_of(size)
+            if symbol is not None and symbol not in self._symbols:
+                self._symbols[symbol] = (node.name, axis)
+                first = axis == 0 and _BATCH not in self._names.values()
+                self._names[symbol] = _BATCH if first else symbol
+        shape = shape_of(tensor, self._names)
+        self._graph.set_value(Value(node.name, shape, dtype_name(tensor.dtype)))
+        self._known[node] = node.name
+        return node.name
+
+    def _call(self, node: fx.Node) -> None:
+        result = node.meta.get("val")
+        if node.target is operator.getitem:
+            source = node.args[0]
+            if isinstance(source, fx.Node) and (source, node.args[1]) in self._parts:
+                self._known[node] = self._parts[source, node.args[1]]
+            return
+        if not _has_tensors(result) or not isinstance(node.target, torch._ops.OpOverload):
+            return  # sizes and checks; sizes are read where they are used
+        if self._folded(node):
+            return
+        self._translate(node)
+
+    def _translate(self, node: fx.Node) -> None:
+        name = self._namer.layer(node)
+        outputs = self._value_names(node, name)
+        rule, why = rule_of(node.target), "not in the table"
+        view = CallView(node, self._graph, name, self._known, self._names, outputs)
+        if rule is not None:
+            try:
+                rule(view)
+            except NotExpressibleError as reason:
+                rule, why = None, str(reason)
+        if rule is None:
+            self._set_outputs(node, outputs)
+            self._graph.add_op(self._opaque(node, name, outputs, why))
+            return
+        view.ops[-1] = _fitted(view.ops[-1])
+        for value in view.values.values():
+            self._graph.set_value(value)
+        self._set_outputs(node, view.ops[-1].outputs)
+        origin = Origin((node.name,))
+        for op in view.ops:
+            self._graph.add_op(Op(op.kind, op.name, op.inputs, op.outputs, op.attrs, origin))
+
+    def _value_names(self, node: fx.Node, name: str) -> tuple[str, ...]:
+        """One value is named like the op; several are numbered."""
+        result = node.meta["val"]
+        if isinstance(result, torch.Tensor):
+            self._known[node] = name
+            return (name,)
+        names = tuple(name if index == 0 else f"{name}.{index}" for index in range(len(result)))
+        self._parts.update({(node, index): part for index, part in enumerate(names)})
+        return names
+
+    def _set_outputs(self, node: fx.Node, outputs: Iterable[str]) -> None:
+        result = node.meta["val"]
+        results = [result] if isinstance(result, torch.Tensor) else list(result)
+        for name, tensor in zip(outputs, results, strict=False):
+            if isinstance(tensor, torch.Tensor):
+                value = Value(name, shape_of(tensor, self._names), dtype_name(tensor.dtype))
+            else:
+                value = Value(name, None, NOT_A_TENSOR)
+            self._graph.set_value(value)
+
+    def _opaque(self, node: fx.Node, name: str, outputs: tuple[str, ...], why: str) -> Op:
+        inputs: list[str] = []
+
+        def template(item: Any) -> Any:
+            if isinstance(item, fx.Node):
+                if item in self._known:
+                    inputs.append(self._known[item])
+                    return Ref(len(inputs) - 1)
+                item = item.meta.get("val")
+            if isinstance(item, torch.SymInt):
+                return Size(item.node.expr)
+            return item
+
+        args, kwargs = pytree.tree_map(template, (tuple(node.args), dict(node.kwargs)))
+        nested = not isinstance(node.meta["val"], torch.Tensor)
+        native = NativeCall(node.target, args, kwargs, nested)
+        attrs = {"type": f"aten.{packet_name(node.target) or node.target}", "domain": "torch", "why": why}
+        return Op("opaque", name, tuple(inputs), outputs, attrs, Origin((node.name,), None, native))
+
+    def _folded(self, node: fx.Node) -> bool:
+        """Compute now what depends on constants alone."""
+        result = node.meta["val"]
+        tensors = [item for item in pytree.tree_leaves((node.args, node.kwargs)) if isinstance(item, fx.Node)]
+        if not isinstance(result, torch.Tensor) or _is_random(node.target) or not _is_fixed(result):
+            return False
+        if any(
+            item not in self._known or not self._graph.value(self._known[item]).is_const for item in tensors
+        ):
+            return False
+        if result.numel() > _LARGEST_FOLDED:
+            return False
+        data = {item: torch.from_numpy(self._graph.value(self._known[item]).const) for item in tensors}
+        args, kwargs = pytree.tree_map(lambda item: data.get(item, item) if isinstance(item, fx.Node) else item,
+                                       (tuple(node.args), dict(node.kwargs)))  # fmt: skip
+        if "device" in kwargs:
+            kwargs["device"] = torch.device("cpu")
+        name = self._namer.layer(node)
+        self._graph.set_value(constant_value(name, node.target(*args, **kwargs)))  # type: ignore[operator]
+        self._known[node] = name
+        return True
+
+    def _outputs(self) -> list[Any]:
+        specs = self._program.graph_signature.output_specs
+        return [spec for spec in specs if spec.kind == OutputKind.USER_OUTPUT]
+
+    def _returned(self, arg: Any, nodes: list[fx.Node]) -> str | Fixed:
+        if isinstance(arg, ConstantArgument):
+            return Fixed(arg.value)
+        node = next(node for node in nodes if node.name == arg.name)
+        if isinstance(arg, SymIntArgument):
+            return Fixed(Size(node.meta["val"].node.expr))
+        return self._known[node]
+
+
+def constant_value(name: str, tensor: torch.Tensor) -> Value:
+    """A constant that shares the memory of `tensor` where that lies on the processor.
+
+    Raises:
+        InputError: Q1404 for dtypes that NumPy does not have.
+    """
+    if tensor.dtype in (torch.bfloat16,) or tensor.is_complex() or tensor.is_quantized or tensor.is_sparse:
+        raise InputError(
+            "Q1404", f"parameter {name!r}", str(tensor.dtype), "float32, float16, float64 or integers",
+            "convert the module first, for example with module.float()",
+        )  # fmt: skip
+    data = tensor.detach().cpu().numpy()
+    return Value(name, data.shape, data.dtype.name, data)
+
+
+def _fitted(op: Op) -> Op:
+    """Ops of one result keep the first name of several; split keeps all."""
+    return (
+        op
+        if op.kind == "split" or len(op.outputs) == 1
+        else Op(op.kind, op.name, op.inputs, op.outputs[:1], op.attrs)
+    )
+
+
+def _has_tensors(result: Any) -> bool:
+    items = result if isinstance(result, tuple | list) else (result,)
+    return any(isinstance(item, torch.Tensor) for item in items)
+
+
+def _is_fixed(tensor: torch.Tensor) -> bool:
+    return all(isinstance(size, int) for size in tensor.shape)
+
+
+def _is_random(target: Any) -> bool:
+    return torch.Tag.nondeterministic_seeded in target.tags
