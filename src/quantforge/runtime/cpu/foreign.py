@@ -48,7 +48,9 @@ class ForeignOp:
         graph = helper.make_graph([node], op.name, feeds, results)
         opsets = [helper.make_opsetid(node.domain, op.get("onnx_opset", 17))]
         self.order = [given.index(name) for name in self.names]
-        self._session = _open(op, helper.make_model(graph, opset_imports=opsets).SerializeToString())
+        version = helper.find_min_ir_version_for(opsets, ignore_unknown=True)
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=version)
+        self._session = _open(op, model.SerializeToString())
 
     def __call__(self, op: XOp, arrays: Arrays) -> Array:
         """Run the node on the arrays of argument `input`."""

@@ -92,7 +92,7 @@ def slices(op: XOp, shape: Sequence[int]) -> tuple[slice, ...]:
     for axis, (b, e, s) in enumerate(zip(begin, end, strides, strict=True)):
         whole = axis == 0 and s == 1 and b == 0
         stop = None if whole or end_mask >> axis & 1 or (s < 0 and e < -shape[axis]) else e
-        cuts.append(slice(None if begin_mask >> axis & 1 else b, stop, s))
+        cuts.append(slice(None if whole or begin_mask >> axis & 1 else b, stop, s))
     return tuple(cuts)
 
 
