@@ -1,0 +1,1 @@
+"""How operators of a flat quantized model become operators of a DPU: one file per family."""
