@@ -7,7 +7,7 @@ the model can decide which of them stay on chip.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from quantforge.compiler.cost_model import Node
 from quantforge.compiler.cost_work import FusedPool, Kind, LayerWork, workload
@@ -38,7 +38,7 @@ class Net:
         self, x: Map, c: int, k: int | tuple[int, int] = 1, s: int = 1, *, add: Map | None = None,
         pool: tuple[int, int] | None = None, valid: bool = False, kind: Kind = "conv", name: str | None = None,
     ) -> Map:  # fmt: skip
-        """A convolution with kernel k (w, h) and stride s; `add` joins a map, `pool` is (kernel, stride) behind it."""
+        """A convolution: kernel k (w, h), stride s; `add` joins a map, `pool` is (kernel, stride) behind it."""
         kw, kh = (k, k) if isinstance(k, int) else k
         h = (x.h - kh) // s + 1 if valid else -(-x.h // s)
         w = (x.w - kw) // s + 1 if valid else -(-x.w // s)
@@ -88,7 +88,9 @@ def image(h: int, w: int, c: int = 3) -> Map:
     return Map("image", h, w, c)
 
 
-def resnet(blocks: tuple[int, ...], *, basic: bool = False, stride_in_3x3: bool = False, size: int = 224) -> Net:
+def resnet(
+    blocks: tuple[int, ...], *, basic: bool = False, stride_in_3x3: bool = False, size: int = 224
+) -> Net:
     """ResNet v1; with `stride_in_3x3` the variant called v1.5."""
     net = Net()
     x = net.conv(image(size, size), 64, 7, 2, pool=(3, 2))
@@ -213,25 +215,21 @@ def mobilenet_v2(width: float = 1.0, size: int = 224) -> Net:
 
     net = Net()
     x = net.conv(image(size, size), wide(32), 3, 2)
-    plan = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+    plan = (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    )
     for t, c, n, s in plan:
         for index in range(n):
             y = net.conv(x, x.c * t) if t > 1 else x
             y = net.depthwise(y, 3, s if not index else 1)
             x = net.conv(y, wide(c), add=x if index else None)
     net.dense(net.global_pool(net.conv(x, max(1280, wide(1280)))), 1001)
-    return net
-
-
-def squeezenet(size: int = 227) -> Net:
-    """SqueezeNet 1.1."""
-    net = Net()
-    x = net.conv(image(size, size), 64, 3, 2, valid=True, pool=(3, 2))
-    for index, s in enumerate((16, 16, 32, 32, 48, 48, 64, 64)):
-        y = net.conv(x, s)
-        pool = (3, 2) if index in (1, 3) else None
-        x = concat(net.conv(y, 4 * s, pool=pool), net.conv(y, 4 * s, 3, pool=pool))
-    net.global_pool(net.conv(x, 1000))
     return net
 
 
@@ -342,8 +340,6 @@ PUBLIC: dict[str, Callable[[], Net]] = {
     "tf_mobilenetv2_1.0_imagenet_224": mobilenet_v2,
     "cf_mobilenetv2_imagenet_224": mobilenet_v2,
     "tf_mobilenetv2_1.4_imagenet_224": lambda: mobilenet_v2(1.4),
-    "cf_squeeze_imagenet_227": squeezenet,
-    "cf_squeezenet_imagenet_227": squeezenet,
     "pt_facerec-resnet20_mixed_112_96": sphereface20,
     "cf_facerec-resnet20_112_96": sphereface20,
     "dk_yolov3_voc_416": lambda: yolo_v3(416, 416, 75),
@@ -352,17 +348,44 @@ PUBLIC: dict[str, Callable[[], Net]] = {
     "dk_yolov3_bdd_288_512": lambda: yolo_v3(288, 512, 45),
     "dk_tiny-yolov3_416": tiny_yolo_v3,
 }
-AGREES = 0.12  # how far a published count may lie from that of the layers: above it the network was pruned
+AGREES = 0.06  # how far a published count may lie from that of the layers: beyond it, it was pruned
+COUNTED_BEFORE = {
+    "cf_resnet50_imagenet_224": 7.734
+}  # before the compiler moved the strides, in giga-operations
 
 
-def public(name: str, gops: float) -> Net | None:
-    """The layers of a published network; None when its architecture is not here or was pruned.
+def public(name: str, gops: float) -> list[Node] | None:
+    """The layers of a published network; None when its architecture is not here.
 
-    Caffe's count for ResNet-50 is that of the network before the compiler moves strides, a tenth more.
+    A pruned network, whose published count is lower, is taken to have lost the same share of channels in every layer.
     """
-    make = next((make for start, make in PUBLIC.items() if name.startswith(start)), None)
-    if make is None:
+    start = next((start for start in PUBLIC if name.startswith(start)), None)
+    if start is None:
         return None
-    net = make()
-    counted = sum(workload(node.work) for node in net.nodes) / 1e9
-    return net if abs(counted / gops - 1) < AGREES else None
+    nodes = PUBLIC[start]().nodes
+    counted = COUNTED_BEFORE.get(start, _giga(nodes))
+    if abs(counted / gops - 1) < AGREES:
+        return nodes
+    if gops > counted:
+        return None
+    low, high = 0.05, 1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _giga(narrowed(nodes, middle)) < gops else (low, middle)
+    return narrowed(nodes, high)
+
+
+def narrowed(nodes: list[Node], share: float) -> list[Node]:
+    """The network with this share of channels in every layer; the image and the last layer keep theirs."""
+    first, last = nodes[0].work, nodes[-1].work
+
+    def fewer(work: LayerWork) -> LayerWork:
+        ins = work.in_c if work is first else max(1, round(work.in_c * share))
+        outs = work.out_c if work is last else max(1, round(work.out_c * share))
+        return replace(work, in_c=ins, out_c=outs)
+
+    return [replace(node, work=fewer(node.work)) for node in nodes]
+
+
+def _giga(nodes: list[Node]) -> float:
+    return sum(workload(node.work) for node in nodes) / 1e9

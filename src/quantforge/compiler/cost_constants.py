@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+# What a network gives, on which depends what the host does with it: a vector of scores, boxes, or maps.
+Task = Literal["scores", "boxes", "maps"]
+TASKS: tuple[Task, ...] = ("scores", "boxes", "maps")
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Constants:
 
 @dataclass(frozen=True)
 class Host:
-    """What the processor beside the DPU adds to a call: milliseconds per call and per million input pixels."""
+    """What the processor beside the DPU adds to a call with one image: milliseconds, and more per input megapixel."""
 
     call: float
     per_megapixel: float
@@ -51,21 +55,29 @@ class Host:
 
 @dataclass(frozen=True)
 class Totals:
-    """Constants of the estimate that knows only operations and input size.
+    """Constants of the estimate that knows only operations, input size and task.
 
     Attributes:
         cycles: Cycles for each cycle at the convolution engine's peak.
         maps: Milliseconds at 300 MHz per sqrt(giga-operations * megapixels), for feature maps that cross the ports.
-        call: Milliseconds per call on the host.
-        per_megapixel: Milliseconds per million input pixels on the host.
+        call: Milliseconds per image on the host.
+        scores: Milliseconds per input megapixel on the host, for networks that give scores.
+        boxes: The same for networks that give boxes.
+        maps_out: The same for networks that give maps.
         source: How they were obtained.
     """
 
     cycles: float
     maps: float
     call: float
-    per_megapixel: float
+    scores: float
+    boxes: float
+    maps_out: float
     source: str
+
+    def per_megapixel(self, task: Task) -> float:
+        """Milliseconds per input megapixel on the host."""
+        return {"scores": self.scores, "boxes": self.boxes, "maps": self.maps_out}[task]
 
 
 def load_constants(family: str) -> Constants:
@@ -81,6 +93,12 @@ def load_constants(family: str) -> Constants:
 def measured_families() -> tuple[str, ...]:
     """Families whose constants come from measurements of their own."""
     return tuple(_table()["layers"])
+
+
+def load_host(family: str) -> Host | None:
+    """What the host adds on boards of a family; None without published figures."""
+    row = _table()["host"].get(family)
+    return None if row is None else Host(**row)
 
 
 def load_totals(family: str) -> Totals | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quantforge.compiler.cost import LayerCost, clock_of, layer_cost
-from quantforge.compiler.cost_constants import Constants, load_constants, load_totals
+from quantforge.compiler.cost_constants import TASKS, Constants, Task, load_constants, load_host, load_totals
 from quantforge.compiler.cost_work import LayerWork
 from quantforge.diagnostics import InputError
 from quantforge.targets.dpu import DpuTarget
@@ -97,6 +97,53 @@ def model_cost(
     if target.bandwidth_mb_s is not None and moved:
         fps = min(fps, target.bandwidth_mb_s * 1e6 / moved)
     return ModelCost(layers, tuple(node.name for node in nodes), latency, fps, images, cores)
+
+
+def call_ms(cost: ModelCost, megapixels: float, target: DpuTarget) -> float:
+    """Milliseconds of one call from one thread: the DPU, and the host's work on every image of the call.
+
+    Host constants are those of the boards that the model zoo was measured on, with its own pre- and post-processing.
+
+    Raises:
+        InputError: Q1022 for a family without published figures.
+    """
+    host = load_host(target.family)
+    if host is None:
+        raise _unmeasured(target)
+    return cost.latency_ms + cost.images * (host.call + host.per_megapixel * megapixels)
+
+
+def estimate_call_ms(gops: float, megapixels: float, target: DpuTarget, task: Task = "scores") -> float:
+    """Milliseconds of one call from one thread for a model of which only totals are known; a rough figure.
+
+    Args:
+        gops: Giga-operations per image, a multiplication and an addition being two.
+        megapixels: Input height times width, in millions.
+        target: The DPU with its clocks; a call takes all images of its batch.
+        task: What the network gives, which decides what the host does.
+
+    Raises:
+        InputError: Q1020 without a clock, Q1021 for an unknown task or sizes below 0, Q1022 for a family without
+            published figures.
+    """
+    if task not in TASKS or not (0 <= gops < math.inf and 0 <= megapixels < math.inf):
+        found = f"{gops} GOP, {megapixels} megapixels, task {task!r}"
+        raise InputError("Q1021", "model", found, f"sizes above 0 and a task of {', '.join(TASKS)}", TASKS[0])
+    totals = load_totals(target.family)
+    if totals is None:
+        raise _unmeasured(target)
+    clock = clock_of(target, None)
+    peak_ms = gops * 1e6 / (target.peak_ops_per_cycle * (target.aie_frequency_mhz or clock))
+    maps_ms = math.sqrt(gops * megapixels) * 300 / clock
+    host = totals.call + totals.per_megapixel(task) * megapixels
+    return totals.cycles * peak_ms + totals.maps * maps_ms + target.batch * target.engines * host
+
+
+def _unmeasured(target: DpuTarget) -> InputError:
+    found = f"{target.name}, of a family without published figures of whole models"
+    return InputError(
+        "Q1022", "target", found, "DPUCZDX8G, DPUCVDX8G or DPUCV2DX8G", "model_cost, the DPU alone"
+    )
 
 
 def keep_on_chip(nodes: Sequence[Node], target: DpuTarget) -> tuple[Node, ...]:
