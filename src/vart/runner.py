@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import xir
+from quantforge.debugging.golden import settings_of, watcher
 from quantforge.diagnostics import InputError
 from quantforge.runtime.buffers import TensorBuffer
 from quantforge.runtime.runner import Runner as Engine
@@ -32,7 +34,8 @@ class Runner:
             InputError: Q1207 (VART_RUNNER_CONSTRUCTION_FAIL) for another mode or for what is no such subgraph.
         """
         model, record = records_of(subgraph)
-        return cls(Engine(model, record, mode))
+        watch = watcher(settings_of(os.environ), mode)
+        return cls(Engine(model, record, mode, watch=watch))
 
     def get_input_tensors(self) -> list[xir.Tensor]:
         """Tensors of the inputs, in the order of a job's arrays."""

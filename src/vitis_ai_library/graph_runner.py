@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import xir
+from quantforge.debugging.golden import settings_of, watcher
 from quantforge.diagnostics import InputError
 from quantforge.runtime.buffers import TensorBuffer
 from quantforge.runtime.graph_runner import GraphRunner as Engine
@@ -33,7 +35,8 @@ class GraphRunner:
             raise InputError(
                 "Q1207", "create_graph_runner", found, "an xir.Graph", "use xir.Graph.deserialize"
             )
-        return cls(Engine(model, mode))
+        watch = watcher(settings_of(os.environ), mode)
+        return cls(Engine(model, mode, watch=watch))
 
     def get_input_tensors(self) -> list[xir.Tensor]:
         """Tensors of the inputs, in the order of a job's arrays."""

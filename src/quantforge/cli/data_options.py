@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from quantforge.calibration.preprocessing import Preprocessing
+    from quantforge.debugging.sources import DataChoice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,6 +64,15 @@ class DataOptions:
     def describes_images(self) -> bool:
         """Whether anything says how images become tensors."""
         return any(getattr(self, name) is not None for name in ("preprocess", *IMAGE_FIELDS))
+
+    def choice(self) -> DataChoice | None:
+        """The data for stages; image settings that are not given are left to the model. None without --data."""
+        from quantforge.debugging.sources import DataChoice
+
+        if self.path is None:
+            return None
+        settings = self.preprocessing() if self.describes_images else None
+        return DataChoice(str(self.path), self.samples, self.batch, settings)
 
     def preprocessing(self) -> Preprocessing:
         """The settings of the file of --preprocess with the single options laid over them.

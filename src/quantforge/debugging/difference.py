@@ -17,13 +17,15 @@ BoolArray = NDArray[np.bool_]
 class ElementDifference:
     """One element: its index (sample first), what either stage has there, the difference in steps of the grid.
 
-    `first` and `second` are integers where the stage holds integers; `steps` is None between real numbers.
+    `first` and `second` are integers where the stage holds integers; `steps` is None between real numbers. `exact`
+    is the result before rounding, in steps, where it is known.
     """
 
     index: tuple[int, ...]
     first: float
     second: float
     steps: float | None
+    exact: float | None = None
 
 
 @dataclass(frozen=True)

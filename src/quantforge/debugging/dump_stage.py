@@ -8,14 +8,14 @@ compared with: as many bytes as elements are integers, four times as many are fl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from quantforge.calibration.samples import InputInfo
 from quantforge.debugging.names import layer_file
-from quantforge.debugging.stage import Array, Arrays, Signal, Stage, reshaped
+from quantforge.debugging.stage import Array, Arrays, Signal, Stage, real, reshaped
 from quantforge.diagnostics import InputError
 
 _ENGINE = re.compile(r"^(\d+)\.(.+)$")
@@ -63,26 +63,21 @@ class DumpStage:
         """The array itself: raw files are in the order of the stage they are compared with."""
         return reshaped(array, shape)
 
-    def feeds(self, other: Stage, names: Mapping[str, str]) -> Iterator[dict[str, Array]]:
-        """The inputs of every sample as real numbers; `names` maps inputs of `other` to signals.
+    def feeds(self, inputs: Sequence[str]) -> Iterator[dict[str, Array]]:
+        """The inputs of every sample as real numbers, by the signals that hold them.
 
         Raises:
             InputError: Q1303 when an input is not in the dump.
         """
         for sample in range(self.samples):
-            yield {name: self._input(other, signal, sample) for name, signal in names.items()}
+            yield {name: self._input(name, sample) for name in inputs}
 
-    def _input(self, other: Stage, signal: str, sample: int) -> Array:
+    def _input(self, signal: str, sample: int) -> Array:
         path = self._found.get(signal, {}).get(sample)
         if path is None:
             found, fix = f"no file of the input {signal!r}, sample {sample}", "give the data with --data"
             raise InputError("Q1303", self.label, found, "all inputs of the model", fix)
-        array = self._read(signal, path)
-        position = self.signals[signal].position
-        numbers = (
-            array.astype(np.float64) if position is None else np.ldexp(array.astype(np.float64), -position)
-        )
-        return numbers.astype(np.float32)
+        return real(self._read(signal, path), self.signals[signal].position).astype(np.float32)
 
     def _samples_of(self, signal: Signal) -> dict[int, Path]:
         for name in (signal.tensor, signal.name, *signal.aliases):

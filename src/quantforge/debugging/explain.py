@@ -30,10 +30,10 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Explanation:
-    """Elements that differ on equal inputs, by reason; the first of those without one.
+    """Elements that differ on equal inputs, by reason; the first of those without one, and of those with one.
 
-    >>> Explanation(3, 2, 1, 0) + Explanation(1, 0, 0, 1)
-    Explanation(different=4, ties=2, floats=1, unexplained=1, first=None)
+    >>> (Explanation(3, 2, 1, 0) + Explanation(1, 0, 0, 1)).different
+    4
     """
 
     different: int
@@ -41,6 +41,7 @@ class Explanation:
     floats: int
     unexplained: int
     first: ElementDifference | None = None
+    example: ElementDifference | None = None
 
     def __add__(self, other: Explanation) -> Explanation:
         return Explanation(
@@ -49,6 +50,7 @@ class Explanation:
             self.floats + other.floats,
             self.unexplained + other.unexplained,
             self.first if self.first is not None else other.first,
+            self.example if self.example is not None else other.example,
         )
 
 

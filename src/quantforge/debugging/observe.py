@@ -10,12 +10,9 @@ import numpy as np
 from quantforge.debugging.stage import Array
 from quantforge.diagnostics import InputError
 from quantforge.numerics.rounding import round_array
-from quantforge.runtime.cpu_ops import CpuEngine
-from quantforge.runtime.engine import FastEngine
 from quantforge.runtime.fixed import fixed_of
 from quantforge.runtime.graph_runner import ordered_subgraphs
 from quantforge.runtime.program import DATA, Program, program_of
-from quantforge.runtime.reference import ReferenceEngine
 from quantforge.xmodel.model import Attr, Subgraph, XModel, XOp
 
 MODES = ("run", "ref", "sim")
@@ -70,8 +67,16 @@ def programs(model: XModel) -> list[Program]:
 def observing_engine(program: Program, mode: str) -> ObservingEngine:
     """The engine of one subgraph: fast in mode run, the reference in the others, NumPy for the CPU."""
     if program.device != "DPU":
+        from quantforge.runtime.cpu_ops import CpuEngine
+
         return CpuEngine(program)
-    return FastEngine(program, observe=True) if mode == "run" else ReferenceEngine(program)
+    if mode == "run":
+        from quantforge.runtime.engine import FastEngine
+
+        return FastEngine(program, observe=True)
+    from quantforge.runtime.reference import ReferenceEngine
+
+    return ReferenceEngine(program)
 
 
 def stored(op: XOp, data: Array) -> Array:

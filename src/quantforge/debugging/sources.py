@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from quantforge.calibration.data import DataSource, open_data
 from quantforge.calibration.preprocessing import Preprocessing, preprocessing_of
 from quantforge.calibration.samples import InputInfo
 from quantforge.debugging.difference import RELATIVE
 from quantforge.debugging.dump_stage import DumpStage
-from quantforge.debugging.observe import MODES, stored
+from quantforge.debugging.observe import MODES
 from quantforge.debugging.onnx_stage import OnnxStage
 from quantforge.debugging.stage import Array, Arrays, Stage
 from quantforge.debugging.teacher import Teacher
@@ -127,13 +130,13 @@ def open_samples(data: DataChoice, left: Stage, right: Stage, samples: int | Non
     infos = left.inputs
     if [len(info.shape or ()) for info in fixed] == ranks:
         infos = tuple(InputInfo(a.name, a.dtype, b.shape) for a, b in zip(left.inputs, fixed, strict=True))
-    stages = [stage for stage in (left, right) if isinstance(stage, XmodelStage)]
+    models = [stage.model for stage in (left, right) if isinstance(stage, XmodelStage)]
     return open_data(
         data.source,
         infos,
         batch_size=data.batch,
         limit=samples if data.samples is None else data.samples,
-        preprocessing=data.preprocessing or own_preprocessing(*(stage.model for stage in stages)),
+        preprocessing=data.preprocessing or own_preprocessing(*models),
     )
 
 
@@ -171,13 +174,10 @@ def _compare_dump(
     dump = DumpStage(name.path, left, sample_shapes(left))
     batches: Iterable[Arrays]
     if data is None:
-        inputs = _input_signals(left)
-        batches = dump.feeds(left, inputs)
+        batches = dump.feeds([info.name for info in left.inputs])
     else:
         batches = _single(open_samples(data, left, left, samples))
-    counted = (
-        feeds for _, feeds in zip(range(min(dump.samples, samples or dump.samples)), batches, strict=False)
-    )
+    counted = islice(batches, min(dump.samples, samples or dump.samples))
     return compare_stages(left, dump, counted, relative=relative)
 
 
@@ -188,8 +188,6 @@ def sample_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:
 
 
 def _zeros(info: InputInfo) -> Array:
-    import numpy as np
-
     return np.zeros([dim if isinstance(dim, int) else 1 for dim in info.shape or ()], info.dtype)
 
 
@@ -198,11 +196,3 @@ def _single(batches: Iterable[Arrays]) -> Iterator[Arrays]:
     for feeds in batches:
         for index in range(len(next(iter(feeds.values())))):
             yield {name: array[index : index + 1] for name, array in feeds.items()}
-
-
-def _input_signals(stage: Stage) -> dict[str, str]:
-    """For each input of a stage the signal that holds it."""
-    return {info.name: info.name for info in stage.inputs}
-
-
-__all__ = ["DataChoice", "SourceName", "compare_sources", "open_samples", "own_preprocessing", "stored"]

@@ -36,11 +36,19 @@ class Signal:
 
 
 class Stage(Protocol):
-    """One stage. `signals` are in topological order."""
+    """One stage."""
 
-    label: str
-    inputs: tuple[InputInfo, ...]
-    signals: Mapping[str, Signal]
+    @property
+    def label(self) -> str:
+        """What the stage is called in reports."""
+
+    @property
+    def inputs(self) -> tuple[InputInfo, ...]:
+        """What `run` takes."""
+
+    @property
+    def signals(self) -> Mapping[str, Signal]:
+        """All tensors by name, in topological order."""
 
     def run(self, feeds: Arrays) -> dict[str, Array]:
         """Every signal of one batch, by name, as the stage keeps it: integers where the signal has a position."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from quantforge.debugging.difference import RELATIVE, Positions, differing, element
+from quantforge.debugging.difference import RELATIVE, ElementDifference, Positions, differing, element
 from quantforge.debugging.explain import NOTHING, Explanation, exact_steps, float_slack, reasons
 from quantforge.debugging.observe import programs
 from quantforge.debugging.stage import Array, Arrays, Signal
@@ -122,8 +123,7 @@ class Teacher:
     ) -> Explanation:
         positions = self._positions(name)
         unequal, _ = differing(right, own, positions, self._relative)
-        count = int(unequal.sum())
-        if not count:
+        if not unequal.any():
             return NOTHING
         tie = lost = np.zeros(own.shape, bool)
         if exact is not None and positions.first == positions.second is not None:
@@ -131,11 +131,20 @@ class Teacher:
             why = reasons(right, exact.reshape(own.shape), fixed.low, fixed.high, slack)
             tie, lost = why.tie & unequal, why.lost & unequal
         left = unequal & ~tie & ~lost
-        first = None
-        if left.any():
-            index = tuple(int(axis[0]) for axis in np.nonzero(left))
-            first = element(right, own, positions, index)
-        return Explanation(count, int(tie.sum()), int(lost.sum()), int(left.sum()), first)
+
+        def first_of(part: Array) -> ElementDifference | None:
+            if not part.any():
+                return None
+            index = tuple(int(axis[0]) for axis in np.nonzero(part))
+            found = element(right, own, positions, index)
+            known = None if exact is None else float(exact.reshape(own.shape)[index])
+            return replace(found, exact=known)
+
+        ties, floats = int(tie.sum()), int(lost.sum())
+        unexplained = int(left.sum())
+        return Explanation(
+            int(unequal.sum()), ties, floats, unexplained, first_of(left), first_of(tie | lost)
+        )
 
     def _as_stored(self, op: XOp, name: str, right: Array, made: Array) -> Array:
         """The teacher's numbers in the form that the operator's readers expect, where they are of one kind."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Literal, Protocol
 
@@ -24,6 +24,9 @@ class Engine(Protocol):
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by operator name, from inputs by operator name."""
 
+
+# Puts something around an engine that looks at its tensors; used for dumps and cross-checks.
+Watch = Callable[[Engine], Engine]
 
 _known: dict[tuple[int, str, int | None, tuple[str, ...]], Engine] = {}
 _building: dict[int, Lock] = {}

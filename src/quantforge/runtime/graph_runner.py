@@ -9,7 +9,7 @@ from typing import Any
 
 from quantforge.diagnostics import InputError
 from quantforge.runtime.buffers import TensorBuffer, checked, empty_buffers
-from quantforge.runtime.engines import Engine, engine_for
+from quantforge.runtime.engines import Engine, Watch, engine_for
 from quantforge.runtime.fixed import Array
 from quantforge.runtime.jobs import Jobs
 from quantforge.runtime.program import CONSTANTS, DATA
@@ -32,6 +32,7 @@ class GraphRunner:
         threads: int | None = None,
         workers: int = WORKERS,
         fingerprint: int | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Compile every subgraph, or take the engines that other runners compiled. Arguments as for `Runner`.
 
@@ -46,7 +47,8 @@ class GraphRunner:
             if part.get("device") != "USER":
                 check_fingerprint(part, fingerprint)
                 own = tuple(name for name in keep if name in set(part.all_ops()))
-                self._stages.append(engine_for(model, part, mode, threads, own))
+                engine = engine_for(model, part, mode, threads, own)
+                self._stages.append(engine if watch is None else watch(engine))
         self._last_use = {op.name: i for i, stage in enumerate(self._stages) for op in stage.program.inputs}
         self._jobs = Jobs(model.name, workers)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from quantforge.diagnostics import InputError
 from quantforge.runtime.buffers import TensorBuffer, checked, empty_buffers
-from quantforge.runtime.engines import engine_for
+from quantforge.runtime.engines import Watch, engine_for
 from quantforge.runtime.fixed import Array
 from quantforge.runtime.jobs import Jobs
 from quantforge.xmodel.model import Subgraph, Tensor, XModel
@@ -33,6 +33,7 @@ class Runner:
         threads: int | None = None,
         workers: int = WORKERS,
         fingerprint: int | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Compile `subgraph`, a child of the root of `model`, or take the engine that another runner compiled.
 
@@ -43,13 +44,15 @@ class Runner:
             threads: Threads within an operator of the fast engine; all cores when None.
             workers: Jobs of this runner that may run at the same time.
             fingerprint: Fingerprint of the DPU that the model must have been compiled for; unchecked when None.
+            watch: Puts something around the engine that looks at its tensors.
 
         Raises:
             InputError: Q1206 for another DPU, Q1207 for what cannot run, Q1205 for files of the original compiler.
             UnsupportedError: Q1202, Q1210 for operators without an implementation.
         """
         check_fingerprint(subgraph, fingerprint)
-        self._engine = engine_for(model, subgraph, mode, threads)
+        engine = engine_for(model, subgraph, mode, threads)
+        self._engine = engine if watch is None else watch(engine)
         self._jobs = Jobs(subgraph.name, workers)
         self._inputs, self._outputs = self._engine.program.inputs, self._engine.program.outputs
 
