@@ -24,7 +24,8 @@ INTERRUPTED = Diagnostic(
 # verb -> (module, function, one line for `quantforge --help`)
 VERBS = {
     "quantize": ("quantforge.cli.quantize", "quantize", "Quantize a model and report what it costs."),
-    "compare": ("quantforge.cli.compare", "compare", "Compare a quantized model with its float original."),
+    "compare": ("quantforge.cli.compare", "compare", "Compare two stages of a model."),
+    "run": ("quantforge.cli.run", "run", "Run a compiled model."),
     "targets": ("quantforge.cli.targets", "targets", "List the DPUs, or show one."),
     "doctor": ("quantforge.cli.doctor", "doctor", "Say what works on this machine."),
     "explain": ("quantforge.cli.explain", "explain", "Explain a diagnostic code."),

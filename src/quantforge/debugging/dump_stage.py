@@ -8,7 +8,7 @@ compared with: as many bytes as elements are integers, four times as many are fl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +63,14 @@ class DumpStage:
         """The array itself: raw files are in the order of the stage they are compared with."""
         return reshaped(array, shape)
 
-    def feeds(self, inputs: Sequence[str]) -> Iterator[dict[str, Array]]:
-        """The inputs of every sample as real numbers, by the signals that hold them.
+    def feeds(self, inputs: Mapping[str, str]) -> Iterator[dict[str, Array]]:
+        """The inputs of every sample as real numbers; `inputs` maps their names to the signals that hold them.
 
         Raises:
             InputError: Q1303 when an input is not in the dump.
         """
         for sample in range(self.samples):
-            yield {name: self._input(name, sample) for name in inputs}
+            yield {name: self._input(signal, sample) for name, signal in inputs.items()}
 
     def _input(self, signal: str, sample: int) -> Array:
         path = self._found.get(signal, {}).get(sample)

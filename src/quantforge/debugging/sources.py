@@ -174,11 +174,21 @@ def _compare_dump(
     dump = DumpStage(name.path, left, sample_shapes(left))
     batches: Iterable[Arrays]
     if data is None:
-        batches = dump.feeds([info.name for info in left.inputs])
+        batches = _dumped_inputs(left, dump)
     else:
         batches = _single(open_samples(data, left, left, samples))
     counted = islice(batches, min(dump.samples, samples or dump.samples))
     return compare_stages(left, dump, counted, relative=relative)
+
+
+def _dumped_inputs(stage: Stage, dump: DumpStage) -> Iterator[Arrays]:
+    """The inputs in a dump as `stage` takes them."""
+    if not isinstance(stage, XmodelStage):
+        yield from dump.feeds({info.name: info.name for info in stage.inputs})
+        return
+    ops = {op.name: op for op in stage.arguments.ops}
+    for feeds in dump.feeds({name: op.tensor.name for name, op in ops.items()}):
+        yield {name: stage.arguments.value(ops[name], array) for name, array in feeds.items()}
 
 
 def sample_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:

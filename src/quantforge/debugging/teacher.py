@@ -45,7 +45,7 @@ class Teacher:
         """
         found: dict[str, Explanation] = {}
         live: dict[str, Array] = {}
-        for name, array in self._stage.feeds(feeds).items():
+        for name, array in self._stage.arguments.feeds(feeds).items():
             op = self._stage.model.ops[name]
             exact = self._input_exact(op, feeds)
             live[name] = self._settle(op, array, given, found, exact, 0.0)
@@ -158,7 +158,5 @@ class Teacher:
     def _input_exact(self, op: XOp, feeds: Arrays) -> Array | None:
         if not op.tensor.dtype.fixed:
             return None
-        names = [info.name for info in self._stage.inputs]
-        name = names[[record.name for record in self._stage.observer.inputs].index(op.name)]
-        real = self._stage.memory(name, np.asarray(feeds[name], np.float64))
+        real = self._stage.arguments.memory(op, np.asarray(feeds[op.name], np.float64))
         return np.ldexp(real, fixed_of(op).position)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quantforge.debugging.benchmark import random_tensor
 from quantforge.debugging.difference import ElementDifference, Positions, differing, element
 from quantforge.debugging.stage import Array
 from quantforge.debugging.xmodel_stage import position_of
 from quantforge.diagnostics import InputError
-from quantforge.runtime.fixed import fixed_of
 from quantforge.runtime.graph_runner import GraphRunner, outputs_of
 from quantforge.runtime.program import DATA
 from quantforge.xmodel.model import XModel, XOp, value_of
@@ -72,15 +72,8 @@ def record_vectors(
 
 
 def random_input(op: XOp, batches: int, random: np.random.Generator) -> Array:
-    """Integers over the whole range of a fixed-point input, or normally distributed numbers."""
-    shape = (op.tensor.shape[0] * batches, *op.tensor.shape[1:])
-    dtype = op.tensor.dtype.numpy
-    if op.tensor.dtype.fixed:
-        fixed = fixed_of(op)
-        return random.integers(fixed.low, fixed.high + 1, shape).astype(dtype)
-    if op.tensor.dtype.letters == "FLOAT":
-        return random.standard_normal(shape).astype(dtype)
-    return random.integers(0, 2, shape).astype(dtype)
+    """So many batches for an input operator: integers over their whole range, or normally distributed numbers."""
+    return np.concatenate([random_tensor(op.tensor, random) for _ in range(batches)])
 
 
 def selftest(model: XModel, mode: str = "run") -> SelftestResult:

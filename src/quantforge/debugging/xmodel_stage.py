@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from quantforge.calibration.samples import InputInfo
-from quantforge.debugging.observe import Observer, stored
+from quantforge.debugging.model_inputs import ModelInputs
+from quantforge.debugging.observe import Observer
 from quantforge.debugging.stage import Array, Arrays, Signal, reshaped
 from quantforge.runtime.program import CONSTANTS
 from quantforge.xmodel.model import XModel, XOp, value_of
@@ -40,19 +40,13 @@ class XmodelStage:
             order = tuple(orders.get(name, ()))
             if order and not native:
                 self._orders[name] = order
-        self.inputs = tuple(self._input(op) for op in self.observer.inputs)
+        self.arguments = ModelInputs(model)
+        self.inputs = self.arguments.infos
 
     def run(self, feeds: Arrays) -> dict[str, Array]:
         """Every signal of one batch; `feeds` are real numbers by input name, in the axes of `inputs`."""
-        made = self.observer.run(self.feeds(feeds))
+        made = self.observer.run(self.arguments.feeds(feeds))
         return {name: self.integers(op, made[op.name]) for name, op in self.holders.items()}
-
-    def feeds(self, feeds: Arrays) -> dict[str, Array]:
-        """Real numbers as the input operators store them."""
-        return {
-            op.name: stored(op, self.memory(self._input_name(op), feeds[self._input_name(op)]))
-            for op in self.observer.inputs
-        }
 
     def view(self, name: str, array: Array, shape: tuple[int, ...]) -> Array | None:
         """From the order in memory to the axes of the value."""
@@ -78,19 +72,6 @@ class XmodelStage:
             return array
         scaled = np.ldexp(array.astype(np.float64), int(op.get("fix_point")))
         return np.asarray(np.rint(scaled), np.int32)
-
-    def _input(self, op: XOp) -> InputInfo:
-        name, shape = self._input_name(op), op.tensor.shape
-        order = self._orders.get(name)
-        if order is not None and len(order) == len(shape):
-            shape = tuple(shape[order.index(axis)] for axis in range(len(order)))
-        return InputInfo(name, "float32", shape)
-
-    def _input_name(self, op: XOp) -> str:
-        """The name under which the caller gives an input: that of its value where it is known."""
-        if op.name in self.signals:
-            return op.name
-        return next((name for name, holder in self.holders.items() if holder is op), op.name)
 
 
 def _named(model: XModel, holders: Mapping[str, str]) -> list[tuple[str, XOp]]:
