@@ -39,12 +39,13 @@ from quantforge.targets.dpu import load_dpu
 RESNET, INCEPTION, WHOLE, ALVEO, ALVEO_WHOLE = 0, 2, 4, 7, 8  # places of the tables in the file
 # DPUCVDX8H: 45.9 TOPS by the parallelism of its target file at 350 MHz, 7.5 per engine reached (UG1354).
 PRACTICAL = 6.1
-HEADER = """# Constants of the cost model, printed by `python -m bench.cost --toml`.
-# Rates are bytes per cycle and channel. Fits are robust least squares of the logarithm of predicted over published time; no constant belongs to a model.
+HEADER = """\
+# Constants of the cost model, printed by `python -m bench.cost --toml`. Rates are bytes per cycle and channel.
+# Fits are robust least squares of the logarithm of predicted over published time; no constant belongs to a model.
 """
 SOURCES = {
     "DPUCZDX8G": "per-layer tables of ResNet-50 (UG1414 figure 37) and Inception-v1 (vai_profiler example), B4096",
-    "DPUCVDX8G": "single-thread figures of public networks on VCK190; conv and one factor on the rates of DPUCZDX8G",
+    "DPUCVDX8G": "public networks of the model zoo on VCK190; one factor for engines, one (at its bound) for ports",
     "DPUCVDX8H": "UG1354: 7.5 of 10 TOPS per engine reached; the rest is taken from DPUCZDX8G, not measured",
 }
 HOST_SOURCE = "single-thread figures of public networks in the model zoo, beside the DPU time of the layers"

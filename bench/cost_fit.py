@@ -17,7 +17,7 @@ from bench.cost_rows import Row
 from quantforge.compiler.cost import layer_cost
 from quantforge.compiler.cost_constants import TASKS, Constants
 from quantforge.compiler.cost_model import Node
-from quantforge.targets.dpu import DpuTarget
+from quantforge.targets.dpu import DpuTarget, load_dpu
 
 Floats = NDArray[np.float64]
 RATES = ("conv", "misc", "weights", "load", "join", "save", "fixed")
@@ -132,7 +132,14 @@ def fit_host(cases: Sequence[Case], rates: Constants) -> Whole:
 
 
 def fit_family(cases: Sequence[Case], base: Constants) -> Whole:
-    """Three constants of another family (convolution, a factor on all memory rates, start) and two of its host."""
+    """Two constants of another family (engines, a factor on all memory rates) and two of its host.
+
+    The figures hardly depend on memory there, so that inputs are only kept from being loaded faster than the board's
+    memory allows.
+    """
+    board = load_dpu("VCK190")
+    per_cycle = (board.bandwidth_mb_s or 0) / (board.frequency_mhz or 1)
+    most = per_cycle / (board.load_parallel or 1) / base.load
     truth = np.array([case.row.ms for case in cases])
 
     def whole(x: Floats) -> Whole:
@@ -141,7 +148,7 @@ def fit_family(cases: Sequence[Case], base: Constants) -> Whole:
             replace(base, conv=float(x[0]), misc=float(x[0]), fixed=0.0, **ports), float(x[2]), float(x[3])
         )
 
-    bounds = (np.array([0.2, 0.1, 0.0, 0.0]), np.array([20.0, 40.0, 50.0, 500.0]))
+    bounds = (np.array([0.2, 0.1, 0.0, 0.0]), np.array([20.0, most, 50.0, 500.0]))
     x = robust(
         lambda x: np.array([whole(x).ms(case) for case in cases]), truth, bounds,
         np.array([1.5, 2.0, 0.3, 5.0]), _evenly(cases),
