@@ -88,7 +88,7 @@ def exact_steps(op: XOp, arrays: dict[str, list[Array]], read: Read) -> FloatArr
     The operator runs with 24 more bits behind the binary point. That is exact for every shift of at most 24 bits,
     which is beyond what DPUs have; results outside the range of the output are cut a little outside of it.
     """
-    found = _evaluated(_widened(op, EXTRA_BITS), arrays, read)
+    found = _evaluated(widened(op, EXTRA_BITS), arrays, read)
     return None if found is None else np.ldexp(found.astype(np.float64), -EXTRA_BITS)
 
 
@@ -104,7 +104,7 @@ def float_slack(op: XOp, arrays: dict[str, list[Array]], read: Read) -> FloatArr
     bias = [fixed_of(read(name)).position for name in op.args.get("bias", ())]
     unit = max(sum(positions), *bias, 0) if bias else sum(positions)
     plain = replace(op, attrs={**op.attrs, "nonlinear": Attr("string", "NONE")})
-    found = _evaluated(_widened(plain, unit - fixed_of(op).position), magnitudes, read)
+    found = _evaluated(widened(plain, unit - fixed_of(op).position), magnitudes, read)
     if found is None:
         return 0.0
     terms = int(np.prod(arrays["weights"][0].shape[1:])) + 1
@@ -120,8 +120,8 @@ def _evaluated(op: XOp, arrays: dict[str, list[Array]], read: Read) -> Array | N
         return None
 
 
-def _widened(op: XOp, bits: int) -> XOp:
-    """The operator with so many more fractional bits in an output of 32 bits."""
+def widened(op: XOp, bits: int) -> XOp:
+    """An operator with so many more fractional bits in an output of 32 bits."""
     attrs = dict(op.tensor.attrs)
     attrs["fix_point"] = Attr("int32", fixed_of(op).position + bits)
     attrs["bit_width"] = Attr("int32", 32)

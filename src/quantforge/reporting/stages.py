@@ -112,7 +112,7 @@ def _table(rows: Iterable[TensorComparison]) -> Table:
 
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("tensor", overflow="fold")
-    for title in ("elements", "differ", "by at most", "alone", "ties", "float32", "unexplained"):
+    for title in ("elements", "differ", "at most", "alone", "ties", "float32", "other"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         cells = (str(row.elements), str(row.different), _largest(row).removeprefix("by at most "))
