@@ -7,7 +7,7 @@ on; ic and oc are channels in and out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -198,14 +198,12 @@ def _trimmed(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def multiplications(view: View, op: XOp) -> int:
-    """Multiplications with addition of an operator, zeros of the padding included; 0 for all but products of weights."""
+    """Multiplications with addition, those with padding included; 0 for all but convolutions and matrix products."""
     kind = op.kind.removesuffix("-fix")
     if "conv" in kind and op.args.get("weights"):
         image = view.op(op.args["input"][0]).tensor.shape
         weights = view.op(op.args["weights"][0]).tensor.shape
         where = image if "transposed" in kind else op.tensor.shape
-        if "depthwise" in kind:
-            return _product(where[:-1]) * _product(weights)
         return _product(where[:-1]) * _product(weights)
     if kind in ("matmul", "inner-product"):
         left = view.op(op.args["input"][0]).tensor.shape

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -230,10 +230,9 @@ def _reason(rule: Rule, broken: Sequence[Expression], names: Names, target: DpuT
 
 def _limit_text(rule: Rule, check: Expression, names: Names, target: DpuTarget, kind: str) -> str:
     """The bounds of one check in words and numbers."""
-    value = check.value(names)
     limits = rule.target_limits(check, target, kind)
-    if limits is not None and not _inside(limits, value):
-        return f"{limits_text(limits)} in the target file"
+    if limits is not None and replace(rule, target=None).allows(check, names, target, kind):
+        return f"{limits_text(limits)} (target file)"
     if rule.within is not None:
         return limits_text(rule.within)
     least = number(rule.least.value(names)) if rule.least is not None else None

@@ -11,6 +11,7 @@ import numpy as np
 from quantforge.graph import Array
 from quantforge.xmodel.model import XModel, XOp
 
+_CORRECTED = ("hard-sigmoid", "avgpool2d", "reduction_mean")
 _FIX_ATTRS = ("fix_point", "bit_width", "if_signed")
 
 
@@ -88,6 +89,19 @@ class View:
         if len(readers) != 1 or self.op(readers[0]).producers.count(name) != 1:
             return None
         return self.op(readers[0])
+
+    def chain_start(self, op: XOp) -> XOp | None:
+        """The hard sigmoid or average that the product `op` with one number belongs to, in a quantized model.
+
+        No rounding lies between them: the factor stands for the constant that a DPU has for 1/6 or 1/n.
+        """
+        names = op.args.get("input", ())
+        if op.kind != "mul" or len(names) != 2 or not self.quantized:
+            return None
+        for name, other in (names, names[::-1]):
+            if self.op(name).kind in _CORRECTED and self.const_number(other) is not None:
+                return self.op(name) if self.only_reader(name) is op else None
+        return None
 
     def grid(self, fix: XOp) -> Grid | None:
         """The grid of a fix; None when it does not say."""
