@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from quantforge.diagnostics import InputError
 from quantforge.runtime.fixed import Array
 from quantforge.runtime.program import Program, program_of
+from quantforge.xmodel.digest import digest_of, read_header
 from quantforge.xmodel.model import Subgraph, XModel
 
 Mode = Literal["run", "ref", "sim"]
@@ -58,8 +59,32 @@ def engine_for(
             weakref.finalize(subgraph, _forget, id(subgraph))
     with building:
         if key not in _known:
-            _known[key] = build_engine(program_of(model, subgraph, keep), mode, threads)
+            program = program_of(model, subgraph, keep)
+            check_program(model, subgraph)
+            _known[key] = build_engine(program, mode, threads)
         return _known[key]
+
+
+def check_program(model: XModel, subgraph: Subgraph) -> None:
+    """Refuse a DPU subgraph whose program was made from other operators or weights, or for another DPU.
+
+    A subgraph without a program is fine: the operators are what runs.
+
+    Raises:
+        InputError: Q1206 for a program that does not belong here, Q1108 for one of another compiler.
+    """
+    code = subgraph.get("mc_code", b"")
+    if subgraph.get("device") != "DPU" or not code:
+        return
+    header, _ = read_header(code)
+    fingerprint = subgraph.get("dpu_fingerprint", 0)
+    fix = "compile the quantized model again"
+    if fingerprint and header.fingerprint and fingerprint != header.fingerprint:
+        found = f"a program for {header.fingerprint:#x}"
+        raise InputError("Q1206", subgraph.name, found, f"one for {fingerprint:#x}, as the model says", fix)
+    if header.digest != digest_of(model, subgraph):
+        found = "a program that was made from other operators or weights"
+        raise InputError("Q1206", subgraph.name, found, "operators unchanged since compiling", fix)
 
 
 def build_engine(program: Program, mode: str, threads: int | None = None) -> Engine:

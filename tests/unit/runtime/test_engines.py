@@ -9,8 +9,10 @@ from quantforge.diagnostics import InputError
 from quantforge.runtime import engines
 from quantforge.runtime.cpu_ops import CpuEngine
 from quantforge.runtime.engine import FastEngine
-from quantforge.runtime.engines import Engine, engine_for
+from quantforge.runtime.engines import Engine, check_program, engine_for
 from quantforge.runtime.reference import ReferenceEngine
+from quantforge.xmodel.digest import Header, digest_of
+from quantforge.xmodel.model import Attr
 from tests.compiled_xmodels import classifier, dpu_part
 
 
@@ -52,6 +54,26 @@ def test_what_cannot_run_is_refused(child: int, mode: str, found: str) -> None:
     model = classifier()
     with pytest.raises(InputError, match=f"Q1207 .*{found}"):
         engine_for(model, model.root.children[child], mode)
+
+
+def test_a_program_must_belong_to_its_operators() -> None:
+    model = classifier()
+    part = dpu_part(model)
+    header = Header(0x101, 0, 32, digest_of(model, part))
+    part.attrs |= {"mc_code": Attr("bytes", header.to_bytes()), "dpu_fingerprint": Attr("uint64", 0x101)}
+    check_program(model, part)
+    part.attrs["dpu_fingerprint"] = Attr("uint64", 0x102)
+    with pytest.raises(InputError, match=r"Q1206 .*a program for 0x101; expected one for 0x102"):
+        engine_for(model, part, "run")
+    part.attrs["dpu_fingerprint"] = Attr("uint64", 0x101)
+    next(op for op in model.ops.values() if op.kind == "conv2d-fix").attrs["pad"] = Attr(
+        "int32_vec", (0, 0, 0, 0)
+    )
+    with pytest.raises(InputError, match=r"Q1206 .*made from other operators or weights"):
+        engine_for(model, part, "run")
+    part.attrs["mc_code"] = Attr("bytes", b"of another compiler")
+    with pytest.raises(InputError, match=r"Q1108 mc_code"):
+        engine_for(model, part, "run")
 
 
 def test_a_model_that_is_not_compiled_is_refused() -> None:
