@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from quantforge.inspection import facts
 from quantforge.inspection.engines import engine_of
@@ -150,9 +151,27 @@ def _add(view: View, op: XOp, target: DpuTarget) -> Reasons:
 
 def _mul(view: View, op: XOp, target: DpuTarget) -> Reasons:
     """By a constant per channel a depthwise convolution, else a product of tensors of one shape."""
-    if not per_channel(view, op):
-        return reasons_against("mul", facts.eltwise_facts(view, op), target)
-    return reasons_against("depthwise-conv2d", facts.pointwise_facts(op.tensor.shape[-1]), target)
+    if per_channel(view, op):
+        return _pointwise(op, target)
+    rank, constant = len(op.tensor.shape), any(view.is_const(name) for name in op.args["input"])
+    reasons = reasons_against("mul", facts.eltwise_facts(view, op), target)
+    if constant and rank != 4 and reasons:
+        found, limit = (
+            f"a constant factor of {rank} axes",
+            "one factor, or one per channel, of an image of 4 axes",
+        )
+        return (
+            rejected(found, limit, "multiply before the reshape, or in the layer before it", "mul.constant"),
+        )
+    return reasons
+
+
+def _pointwise(op: XOp, target: DpuTarget) -> Reasons:
+    """Factors per channel, as a depthwise convolution; they are better in the layer beside it."""
+    found = reasons_against("depthwise-conv2d", facts.pointwise_facts(op.tensor.shape[-1]), target)
+    return tuple(
+        replace(reason, fix="fold the factors into the layer before or behind it") for reason in found
+    )
 
 
 def per_channel(view: View, op: XOp) -> bool:
@@ -170,7 +189,7 @@ def _scale(view: View, op: XOp, target: DpuTarget) -> Reasons:
     if len(shape) != 4 or op.get("axis", -1) % 4 != 3:
         found = f"factors along axis {op.get('axis', -1)} of {len(shape)}"
         return (rejected(found, "the channels of an image", "fold it into the layer before it"),)
-    return reasons_against("depthwise-conv2d", facts.pointwise_facts(shape[-1]), target)
+    return _pointwise(op, target)
 
 
 def _resize(view: View, op: XOp, target: DpuTarget) -> Reasons:

@@ -18,7 +18,7 @@ from quantforge.inspection.engines import engine_of, numbers_of, target_limits
 from quantforge.inspection.expressions import Expression, Names, parse
 from quantforge.inspection.results import Reason
 from quantforge.inspection.wording import formula, labelled, number
-from quantforge.targets.dpu import DpuTarget, Limits, limits_text, parse_limits
+from quantforge.targets.dpu import DpuTarget, Limits, dpu_names, limits_text, load_dpu, parse_limits
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -110,6 +110,11 @@ def reasons_against(kind: str, names: Names, target: DpuTarget) -> tuple[Reason,
 
     Returns:
         A single reason where the family or the target lacks the operator, else one per broken rule.
+
+    >>> from quantforge.targets.dpu import load_dpu
+    >>> names = {"ic": 8192, "num_inputs": 2, "same_shape": True}
+    >>> [str(reason) for reason in reasons_against("add", names, load_dpu("ZCU102"))]
+    ['input channels 8192; supported: at most 4096 = 256 * cp']
     """
     row = operator(kind)
     missing = _missing(row, target)
@@ -132,24 +137,35 @@ def _missing(row: OperatorRow, target: DpuTarget) -> Reason | None:
         return None
     rule = f"{row.kind}.supported"
     if "3d" in row.kind and letter != "V":
-        families = "a DPUCVDX8G"
-        return Reason(
-            "conv3d_family", rule, f"{row.kind} on a {target.family}", families, "compile for a DPUCVDX8G"
-        )
-    what = "the table has none for its family" if not listed else f"it has no engine for {row.kind}"
-    having = ", ".join(name for key, name in _families().items() if "*" in row.columns or key in row.columns)
-    return Reason(
-        "engine_missing", rule, f"{target.name}: {what}", f"{row.kind} on {having}", _instead(row.kind)
-    )
+        found, fix = f"{row.kind} on a {target.family}", "compile for a DPUCVDX8G"
+        return Reason("conv3d_family", rule, found, "3-D convolutions on a DPUCVDX8G", fix)
+    if listed:
+        having = _siblings_with(row, target)
+        found, limit = f"{target.name} without an engine for {row.kind}", "an engine for it"
+        limit += f", as {having[0]} has" if having else ""
+        return Reason("engine_missing", rule, found, limit, _instead(row.kind, having[:1]))
+    families = [name for key, name in _families().items() if key in row.columns]
+    found, limit = f"{row.kind} on a {target.family}", f"{row.kind} on {', '.join(families)}"
+    return Reason("engine_missing", rule, found, limit, _instead(row.kind, families[:1]))
 
 
-def _instead(kind: str) -> str:
-    return {
-        "mul": "a product with a constant per channel, which is a depthwise convolution, or another DPU",
-        "depthwise-conv2d": "conv2d with 1 group, or another DPU",
-        "transposed-depthwise-conv2d": "transposed-conv2d with 1 group, or another DPU",
+def _siblings_with(row: OperatorRow, target: DpuTarget) -> list[str]:
+    """Registered DPUs of the same family with an engine for an operator."""
+    dpus = (load_dpu(name) for name in dpu_names())
+    return [
+        dpu.name for dpu in dpus if dpu.family == target.family and engine_of(dpu, row.engines) is not None
+    ]
+
+
+def _instead(kind: str, others: Sequence[str]) -> str:
+    """Another operator, or another DPU."""
+    replaced = {
+        "mul": "a product with a constant per channel, which is a depthwise convolution",
+        "depthwise-conv2d": "conv2d with 1 group",
+        "transposed-depthwise-conv2d": "transposed-conv2d with 1 group",
         "argmax": "leave it to the code behind the model",
-    }.get(kind, "another DPU")
+    }
+    return " or ".join([*([replaced[kind]] if kind in replaced else []), *others]) or "another DPU"
 
 
 def fusable(kind: str, target: DpuTarget) -> tuple[str, ...]:
