@@ -43,7 +43,7 @@ def capture(
     with evaluating(module), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _try(module, args, kwargs)
-        program = _exported(module, args, dict(kwargs))
+        program = _exported(module, *_distinct(args, dict(kwargs)))
         table = torch.export.default_decompositions()
         for target in [target for target in table if known(target)]:
             del table[target]
@@ -104,6 +104,16 @@ def _batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
 
 def _tensors(tree: Any) -> list[torch.Tensor]:
     return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+def _distinct(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Copies: torch.export takes one tensor in two places for one input."""
+
+    def copied(leaf: Any) -> Any:
+        return leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf
+
+    found = pytree.tree_map(copied, (args, kwargs))
+    return found[0], found[1]
 
 
 def _doubled(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:

@@ -64,15 +64,19 @@ def import_module(
             "Q1402", "module", type(module).__name__, "a torch.nn.Module", "pass the model, not its outputs"
         )
     args = tuple(example_inputs) if isinstance(example_inputs, tuple | list) else (example_inputs,)
-    program = capture(module, args, example_kwargs or {}, is_known)
-    return _Importer(type(module).__name__, program).graph()
+    kwargs = dict(example_kwargs or {})
+    program = capture(module, args, kwargs, is_known)
+    return _Importer(type(module).__name__, program, len(args), tuple(kwargs)).graph()
 
 
 class _Importer:
     """The state of one import."""
 
-    def __init__(self, name: str, program: torch.export.ExportedProgram) -> None:
+    def __init__(
+        self, name: str, program: torch.export.ExportedProgram, positional: int, named: tuple[str, ...]
+    ) -> None:
         self._name = name
+        self._positional, self._named = positional, named
         self._program = program
         self._graph = Graph(name)
         self._known: dict[fx.Node, str] = {}
@@ -95,7 +99,14 @@ class _Importer:
         self._graph.outputs = tuple(dict.fromkeys(name for name in returned if isinstance(name, str)))
         call = self._program.call_spec
         self._graph.native = NativeModule(
-            self._name, call.in_spec, call.out_spec, tuple(self._leaves), returned, dict(self._symbols)
+            self._name,
+            call.in_spec,
+            call.out_spec,
+            tuple(self._leaves),
+            returned,
+            dict(self._symbols),
+            self._positional,
+            self._named,
         )
         self._graph.prune()
         return self._graph

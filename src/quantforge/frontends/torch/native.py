@@ -66,6 +66,8 @@ class NativeModule:
         leaves: For each leaf of the arguments the graph input it feeds, None for those that are constants.
         returned: For each leaf of the outputs the graph value, or what it is instead.
         symbols: For each symbolic size the graph input and the axis that tell it.
+        positional: How many of the example arguments were positional.
+        named: Names of the others.
     """
 
     name: str
@@ -74,6 +76,8 @@ class NativeModule:
     leaves: tuple[str | None, ...]
     returned: tuple[str | Fixed, ...]
     symbols: Mapping[str, tuple[str, int]]
+    positional: int
+    named: tuple[str, ...]
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -1,0 +1,27 @@
+"""`pytorch_nndct.apis`: `torch_quantizer` and `dump_xmodel`."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from pytorch_nndct.options import check_defaults, refuse_name
+from pytorch_nndct.quant_api import current_quantizer, torch_quantizer
+
+__all__ = ["dump_xmodel", "torch_quantizer"]
+
+
+def dump_xmodel(
+    output_dir: str = "quantize_result", deploy_check: bool = False, app_deploy: str = "CV"
+) -> None:
+    """Export the xmodel of the quantizer made last in this process.
+
+    Raises:
+        QuantforgeError: As `torch_quantizer.export_xmodel`; Q1410 when no quantizer was made.
+    """
+    check_defaults(app_deploy=app_deploy)
+    current_quantizer().export_xmodel(output_dir, deploy_check)
+
+
+def __getattr__(name: str) -> NoReturn:
+    """Names of the original that are not built yet say so."""
+    refuse_name(__name__, name)

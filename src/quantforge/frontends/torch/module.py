@@ -1,0 +1,124 @@
+"""A graph as a torch module that takes and returns what the user's module does.
+
+Its parameters are the graph's constants under their names; those that no pass changed share their memory with the
+user's module. With an observer it shows it the values it asks for, on every forward pass.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from quantforge.diagnostics import InputError
+from quantforge.frontends.torch.native import Fixed, NativeModule, Size
+from quantforge.frontends.torch.program import Program
+from quantforge.frontends.torch.run import stored_constant
+from quantforge.graph import Graph
+
+
+class Observer(Protocol):
+    """Whoever wants to see values while the module runs."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the values."""
+
+    def add(self, inputs: Mapping[str, torch.Tensor], observed: Mapping[str, torch.Tensor]) -> None:
+        """One batch: the graph's inputs and the values asked for."""
+
+
+class QuantizedModule(nn.Module):
+    """Runs `graph`, imported from a module whose `forward` is given for its signature."""
+
+    def __init__(self, graph: Graph, forward: Any, observer: Observer | None = None) -> None:
+        super().__init__()
+        native = graph.native
+        if not isinstance(native, NativeModule):
+            raise InputError(
+                "Q1406", f"graph {graph.name!r}", "a graph of another framework", "one imported from torch",
+                "run the model through the door it was imported by",
+            )  # fmt: skip
+        self._native = native
+        self._signature = inspect.signature(forward)
+        self._observer = observer
+        self._asked = () if observer is None else observer.names
+        self._program = Program(graph, (*graph.outputs, *self._asked))
+        self._places: dict[str, tuple[nn.Module, str]] = {}
+        for name in self._program.constants:
+            self._hold(name, stored_constant(graph.value(name)))
+        self.forwards = 0
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the user's module returns, nested alike.
+
+        Raises:
+            InputError: Q1408 for arguments other than those the module was captured with.
+        """
+        inputs = self._inputs(args, kwargs)
+        constants = {name: getattr(holder, leaf) for name, (holder, leaf) in self._places.items()}
+        found = self._program.run(inputs, constants)
+        if self._observer is not None:
+            with torch.no_grad():
+                self._observer.add(inputs, {name: found[name] for name in self._asked})
+        self.forwards += 1
+        sizes = self._program.sizes(inputs)
+        leaves = [
+            found[item] if isinstance(item, str) else _fixed(item, sizes) for item in self._native.returned
+        ]
+        return pytree.tree_unflatten(leaves, self._native.out_spec)
+
+    def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, torch.Tensor]:
+        leaves, spec = pytree.tree_flatten((args, kwargs))
+        if spec != self._native.in_spec:
+            leaves, spec = pytree.tree_flatten(self._rebound(args, kwargs))
+        named = list(zip(self._native.leaves, leaves, strict=False))
+        tensors = {name: leaf for name, leaf in named if name is not None and isinstance(leaf, torch.Tensor)}
+        wanted = [name for name in self._native.leaves if name is not None]
+        if spec != self._native.in_spec or len(tensors) != len(wanted):
+            raise InputError(
+                "Q1408", f"module {self._native.name!r}", f"arguments nested as {spec}",
+                f"{self._native.in_spec}", "call it as in the example inputs",
+            )  # fmt: skip
+        return tensors
+
+    def _rebound(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The same arguments, positional and named as in the example."""
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError:
+            return args, kwargs
+        bound.apply_defaults()
+        names = self._native.named
+        positional = [value for name, value in bound.arguments.items() if name not in names]
+        named = {name: bound.arguments[name] for name in names if name in bound.arguments}
+        return tuple(positional[: self._native.positional]), named
+
+    def _hold(self, name: str, tensor: torch.Tensor) -> None:
+        """Register a constant as a parameter (floats) or buffer, under its path."""
+        holder: nn.Module = self
+        *path, leaf = name.split(".")
+        for part in path:
+            known = getattr(holder, part, None)
+            if not isinstance(known, nn.Module):
+                part = part if known is None else f"{part}_"
+                known = nn.Module()
+                holder.add_module(part, known)
+            holder = known
+        while hasattr(holder, leaf):
+            leaf += "_"
+        if tensor.is_floating_point():
+            holder.register_parameter(leaf, nn.Parameter(tensor, requires_grad=False))
+        else:
+            holder.register_buffer(leaf, tensor)
+        self._places[name] = (holder, leaf)
+
+
+def _fixed(item: Fixed, sizes: Mapping[str, int]) -> Any:
+    return item.value.of(sizes) if isinstance(item.value, Size) else item.value

@@ -1,0 +1,200 @@
+"""The quantization of a torch module whose data comes by the user's own loop.
+
+    capture -> prepare -> equalize weights -> place | the user's loop, observed | solve -> correct biases -> graph
+
+The steps are those of `quantization.flow`; only the loop in the middle belongs to the user. Equalization looks at
+weights alone here, so that a later process gets the same float graph without data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from quantforge.calibration.methods import RangeMethod, ScaleKind
+from quantforge.diagnostics import InputError
+from quantforge.frontends.torch.import_ import import_module
+from quantforge.frontends.torch.module import QuantizedModule
+from quantforge.frontends.torch.observe import LoopObserver
+from quantforge.frontends.torch.quant_info import apply_json, to_json
+from quantforge.frontends.torch.run import TorchExecutor
+from quantforge.graph import Graph, QuantSpec
+from quantforge.numerics.formats import IntFormat
+from quantforge.numerics.rounding import Rounding
+from quantforge.passes.pipeline import Preparation, prepare
+from quantforge.passes.result import Note
+from quantforge.quantization.bias_correction import correct_biases
+from quantforge.quantization.equalize import equalize
+from quantforge.quantization.flow import LOOK_MACS, LOOK_SAMPLES, affordable_samples, macs_of
+from quantforge.quantization.placement import place
+from quantforge.quantization.recipe import (
+    DPU_PLACEMENT,
+    BiasRule,
+    BiasScale,
+    Equalization,
+    Recipe,
+    TensorRule,
+)
+from quantforge.quantization.solve import solve, tensor_rule
+
+
+def dpu_recipe(bits: int = 8) -> Recipe:
+    """The PyTorch quantizer's defaults for a DPU: powers of two, activations rounded half up, parameters half away.
+
+    >>> dpu_recipe().activations.rounding.value, str(dpu_recipe(4).weights.format)
+    ('half-up', 'int4')
+    """
+    rule = TensorRule(IntFormat(bits), ScaleKind.POWER_OF_TWO, method=RangeMethod.MSE)
+    return Recipe(
+        name="torch-dpu",
+        activations=replace(rule, rounding=Rounding.HALF_UP),
+        weights=replace(rule, rounding=Rounding.HALF_AWAY),
+        bias=BiasRule(IntFormat(bits), BiasScale.OWN),
+        placement=DPU_PLACEMENT,
+        replace_relu6=True,
+        equalize=Equalization(activations=False),
+        correct_bias=True,
+    )
+
+
+class ModuleQuantizer:
+    """One module on its way from float to fixed point.
+
+    Attributes:
+        base: The float graph after the passes.
+        graph: The quantized graph, None until `solve` or `load`.
+        notes: What was done and refused on the way.
+    """
+
+    def __init__(
+        self, module: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None, recipe: Recipe
+    ) -> None:
+        self._forward = module.forward
+        self.recipe = recipe
+        prepared = prepare(
+            import_module(module, args, kwargs),
+            Preparation(
+                remove_identity=recipe.remove_identity,
+                fold_batch_norm=recipe.fold_batch_norm,
+                replace_relu6=recipe.replace_relu6,
+            ),
+        )
+        self.base, self.notes = prepared.graph, list[Note](prepared.notes)
+        self.places = place(self.base, recipe)
+        if not self.places.groups and not self.places.weights:
+            raise InputError(
+                "Q0507", f"recipe {recipe.name}", "nothing to quantize", "one operator of its kinds",
+                "check that the module computes something, or use another configuration",
+            )  # fmt: skip
+        if recipe.equalize is not None:
+            options = replace(recipe.equalize, activations=False)
+            equalized = equalize(self.base, TorchExecutor(), (), self.places, options)
+            self.base, self.notes = equalized.graph, [*self.notes, *equalized.notes]
+        self.graph: Graph | None = None
+        self._observer: LoopObserver | None = None
+
+    def observed_module(self) -> QuantizedModule:
+        """The float module that counts what it computes; `solve` uses what it has seen."""
+        rules = {
+            name: tensor_rule(self.recipe.activations, self.recipe, group.values)
+            for group in self.places.groups
+            for name in group.sources
+            if not self.base.value(name).is_const
+        }
+        macs = sum(macs_of(self.base, op) for op in self.base.ops)
+        samples = affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES)
+        self._observer = LoopObserver(self.base, rules, samples)
+        return QuantizedModule(self.base, self._forward, self._observer)
+
+    def solve(self) -> Graph:
+        """Scales from what the observed module has seen, and corrected biases.
+
+        Raises:
+            CalibrationError: Q0201 when it has seen nothing.
+        """
+        observer = self._observer or LoopObserver(self.base, {}, 0)
+        calibration = observer.calibration()
+        graph = solve(
+            self.base, self.places, self.recipe, lambda group, rule: calibration.spec(rule, *group.sources)
+        )
+        if self.recipe.correct_bias:
+            inputs = (self.base.op(place.op).inputs[0] for place in self.places.weights)
+            looked = [
+                name for name in dict.fromkeys((*observer.names, *inputs)) if not graph.value(name).is_const
+            ]
+            session = TorchExecutor().session(self.base, looked)
+            graph, notes = correct_biases(graph, session, observer.kept, self.recipe)
+            self.notes += notes
+        self.graph = self._with_bias_rounding(graph)
+        return self.graph
+
+    def quantized_module(self) -> QuantizedModule:
+        """The module that computes as the quantized graph says."""
+        return QuantizedModule(self._solved(), self._forward)
+
+    def quant_info(self, version: str) -> str:
+        """The text of ``quant_info.json``."""
+        return to_json(self._solved(), version, self.recipe.correct_bias)
+
+    def bias_corrections(self) -> dict[str, list[float]]:
+        """What bias correction took off each bias, by parameter name."""
+        graph, found = self._solved(), {}
+        for bias in self.places.biases:
+            before, after = (np.asarray(g.value(bias.value).const, np.float64) for g in (self.base, graph))
+            found[bias.value] = (before - after).tolist()
+        return found
+
+    def load(self, info: str, corrections: Mapping[str, list[float]] | None, where: str) -> Graph:
+        """The quantized graph from the files of an earlier calibration.
+
+        Raises:
+            InputError: Q1411 when the files do not belong to this model and recipe, Q1412 when bias corrections are
+                missing or of other shapes.
+        """
+        graph = apply_json(info, self._planned(), where)
+        if self.recipe.correct_bias:
+            self._correct(graph, corrections, where)
+        self.graph = graph
+        return graph
+
+    def _correct(self, graph: Graph, corrections: Mapping[str, list[float]] | None, where: str) -> None:
+        for bias in self.places.biases:
+            value = graph.value(bias.value)
+            before = np.asarray(value.const, np.float64)
+            taken = np.asarray((corrections or {}).get(bias.value, ()), np.float64)
+            if taken.shape != before.shape:
+                raise InputError(
+                    "Q1412", f"{where}: {bias.value}", f"{taken.size} corrections", f"{before.size}",
+                    "keep bias_corr.pth beside quant_info.json, or calibrate again",
+                )  # fmt: skip
+            graph.set_value(replace(value, const=(before - taken).astype(value.dtype)))
+
+    def _planned(self) -> Graph:
+        """The base graph with a spec of unit scale wherever the recipe wants one."""
+
+        def unit(group: Any, rule: TensorRule) -> QuantSpec:
+            form = rule.format
+            return QuantSpec(form, (1.0,), (0,), None, rule.rounding)
+
+        return self._with_bias_rounding(solve(self.base, self.places, self.recipe, unit))
+
+    def _with_bias_rounding(self, graph: Graph) -> Graph:
+        """Biases are rounded as weights are."""
+        for bias in self.places.biases:
+            value = graph.value(bias.value)
+            if value.quant is not None:
+                spec = replace(value.quant, rounding=self.recipe.weights.rounding)
+                graph.set_value(replace(value, quant=spec))
+        return graph
+
+    def _solved(self) -> Graph:
+        if self.graph is None:
+            raise InputError(
+                "Q1410", f"module {self.base.name!r}", "no quantized graph", "a calibration",
+                "run quant_model on calibration data, then export_quant_config()",
+            )  # fmt: skip
+        return self.graph
