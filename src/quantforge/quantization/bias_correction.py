@@ -79,7 +79,7 @@ def correct_biases(
         drift[name] = statistics[name].offset if name in statistics else np.zeros(1)
     for op in graph.ops:
         moved = np.zeros(1)
-        if _correctable(graph, op) and op.inputs[0] in statistics:
+        if _correctable(graph, op) and _speaks_of(graph, op, statistics.get(op.inputs[0])):
             shift = mean_error(graph, op, statistics[op.inputs[0]].mean, drift[op.inputs[0]])
             moved = _move_bias(graph, op, shift, recipe)
             notes.append(
@@ -88,7 +88,7 @@ def correct_biases(
         elif op.kind not in WEIGHTED:
             moved = _passed(op, drift, statistics)
         for name in op.outputs:
-            drift[name] = moved + statistics[name].offset if name in statistics else moved
+            drift[name] = _sum(moved, statistics[name].offset) if name in statistics else moved
     return graph, tuple(notes)
 
 
@@ -183,6 +183,19 @@ def _passed(op: Op, drift: Mapping[str, Means], statistics: Mapping[str, Channel
     if op.kind in _RECTIFIERS:
         return known[0] * own.positive
     return known[0] if op.kind in _PASSING else np.zeros(1)
+
+
+def _sum(moved: Means, offset: Means) -> Means:
+    """Both together; the offset alone where they count different axes."""
+    return moved + offset if 1 in (moved.size, offset.size) or moved.size == offset.size else offset
+
+
+def _speaks_of(graph: Graph, op: Op, known: ChannelStatistics | None) -> bool:
+    """Whether the statistics of a layer's input count its input channels; not so for matrices of over 3 axes."""
+    into, weights = input_channel_axis(op), graph.const(op, 1)
+    if known is None or into is None or weights is None:
+        return False
+    return is_depthwise(op) or known.mean.size == weights.shape[into]
 
 
 def _correctable(graph: Graph, op: Op) -> bool:

@@ -71,3 +71,16 @@ def test_the_fast_kernel_equals_its_definition():
     np.testing.assert_allclose(
         sums, channel_sums_reference(rows, fake_quantize_value(rows, spec)), rtol=1e-6, atol=1e-4
     )
+
+
+def test_a_matrix_of_four_axes_keeps_its_bias():
+    """Its channels are the last axis, of which the statistics say nothing."""
+    net = Net()
+    weights, bias = net.const("l.w", net.rng.normal(size=(5, 6))), net.const("l.b", net.rng.normal(size=5))
+    net.add("inner-product", "l", ("x", weights, bias), weight_layout="OI")
+    base = net.done(net.add("relu", "r", ("l.out",)))
+    quantized = coarse(base, DPU_CNN)
+    names = [value.name for value in quantized.quantized() if not value.is_const]
+    corrected, notes = correct_biases(quantized, Interpreter().session(base, names), [feeds()], DPU_CNN)
+    assert notes == ()
+    np.testing.assert_array_equal(corrected.value("l.b").const, base.value("l.b").const)
