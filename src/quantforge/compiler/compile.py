@@ -30,6 +30,7 @@ from quantforge.compiler.schedule import schedule
 from quantforge.compiler.settle import Settled, settle
 from quantforge.compiler.tree import plant
 from quantforge.compiler.workloads import add_workloads
+from quantforge.inspection import inspect
 from quantforge.targets.dpu import DpuTarget
 from quantforge.xmodel.model import Attr, XModel
 
@@ -104,9 +105,10 @@ def compilation(
     flat = cut_at(model, options.output_ops)
     claims = Plugins(options.plugins, plugins)
     claims.partition(flat)
-    settled = settle(flat, frozenset(claims.taken))
-    returned = _returned(flat, settled)
-    given, reasons = _devices(settled.model, target, devices)
+    named = returned_by(flat)
+    settled = settle(flat, claims.taken, named)
+    returned = tuple(dict.fromkeys(settled.renamed.get(name, name) for name in named))
+    given, reasons = _devices(flat, target, devices)
     fused = fuse(settled.model, given, target, returned, claims.taken)
     groups = group(fused.model, fused.devices, claims.groups)
     planted = plant(fused.model, groups, fused.outputs)
@@ -114,7 +116,7 @@ def compilation(
     add_workloads(planted.model, target)
     schedules = [schedule(planted.model, subgraph, target) for subgraph in planted.dpus]
     extras = Extras(attachments.preprocessing, attachments.sources)
-    reasons = reasons | fused.reasons
+    reasons = {name: why for name, why in (reasons | fused.reasons).items() if name not in fused.absorbed}
     notices = attach(planted.model, target, schedules, options, extras, reasons)
     claims.compile(planted.model, planted.claims)
     report = report_of(planted.model, target, schedules, reasons, notices, time.perf_counter() - start)
@@ -123,27 +125,29 @@ def compilation(
     return Compilation(planted.model, report)
 
 
-def _returned(flat: XModel, settled: Settled) -> tuple[str, ...]:
-    """What the model returns: `return_ops`, or what nobody reads."""
+def returned_by(flat: XModel) -> tuple[str, ...]:
+    """The operators whose values a flat model returns: `return_ops`, or what nobody reads."""
     attr = flat.attrs.get("return_ops")
-    named = [] if attr is None else list(attr.value)
+    named = () if attr is None else tuple(attr.value)
+    if named and all(name in flat.ops for name in named):
+        return named
     readers = flat.consumers()
-    if not named or any(name not in flat.ops for name in named):
-        named = [
-            name for name, op in flat.ops.items() if not readers[name] and op.kind not in ("data", "const")
-        ]
-    moved = (settled.renamed.get(name, name) for name in named)
-    return tuple(dict.fromkeys(moved))
+    return tuple(
+        name for name, op in flat.ops.items() if not readers[name] and op.kind not in ("data", "const")
+    )
 
 
 def _devices(model: XModel, target: DpuTarget, given: Devices | None) -> tuple[Devices, dict[str, str]]:
     """The device of each operator and why some are the CPU's."""
     if given is not None:
         return given, {}
-    from quantforge.inspection import inspect
-
     found = inspect(model, target)
-    return found.devices, dict(found.reasons)
+    reasons = {
+        verdict.name: "; ".join(str(reason) for reason in verdict.reasons)
+        for verdict in found.verdicts
+        if verdict.reasons
+    }
+    return found.devices, reasons
 
 
 def _carry(model: XModel, fused: Fused, settled: Settled) -> None:

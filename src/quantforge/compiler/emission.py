@@ -29,6 +29,7 @@ class Emission:
         self.devices: dict[str, str] = {}
         self.integers: dict[str, str] = {}
         self.floats: dict[str, str] = {}
+        self._tensors: set[str] = set()
         self._absorbed = {name for cluster in clusters.values() for name in cluster.members}
         self._live = self._needed()
         self._cpu_reads, self._dpu_reads = self._reads()
@@ -130,7 +131,8 @@ class Emission:
 
     def _add(self, op: XOp, name: str, device: str) -> XOp:
         op.name = unique(self.model.ops, name)
-        op.tensor.name = op.tensor.name or op.name
+        op.tensor.name = unique(self._tensors, op.tensor.name or op.name)
+        self._tensors.add(op.tensor.name)
         self.devices[op.name] = device
         return self.model.add(op)
 

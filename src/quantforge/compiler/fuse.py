@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from quantforge.compiler.emission import Emission
-from quantforge.compiler.fusing.draft import Cluster, NotOnDpuError, Scene
+from quantforge.compiler.fusing.draft import Cluster, NotOnDpuError, Rule, Scene
 from quantforge.compiler.fusing.elementwise import requantize
 from quantforge.compiler.fusing.hard import fuse_hard
-from quantforge.compiler.fusing.rules import RULES
+from quantforge.compiler.fusing.rules import DETOURS, RULES
 from quantforge.targets.dpu_records import DpuTarget
-from quantforge.xmodel.model import XModel
+from quantforge.xmodel.model import XModel, XOp
 
 # Moving bytes is no reason to start a DPU.
 _IDLE = frozenset(
@@ -35,6 +35,7 @@ class Fused:
         integers: The operator that holds the integers of a fix of the flat model.
         floats: The operator that holds the numbers of an operator of the flat model.
         outputs: The operators of what the model returns, in order.
+        absorbed: Operators of the flat model that a DPU does.
     """
 
     model: XModel
@@ -43,6 +44,7 @@ class Fused:
     integers: dict[str, str]
     floats: dict[str, str]
     outputs: tuple[str, ...]
+    absorbed: frozenset[str]
 
 
 def fuse(
@@ -63,13 +65,16 @@ def fuse(
     """
     scene = Scene(flat, devices, target, returned)
     clusters, reasons = _clusters(scene, set(claimed))
-    clusters = fuse_hard(scene, clusters)
+    clusters = fuse_hard(scene, _detours(scene, clusters))
     clusters, idle = _busy(clusters)
     reasons |= idle
     emission = Emission(flat, clusters, returned)
     emission.run()
     outputs = tuple(emission.output(name) for name in returned)
-    return Fused(emission.model, emission.devices, reasons, emission.integers, emission.floats, outputs)
+    absorbed = frozenset(name for cluster in clusters.values() for name in cluster.members)
+    return Fused(
+        emission.model, emission.devices, reasons, emission.integers, emission.floats, outputs, absorbed
+    )
 
 
 def _clusters(scene: Scene, claimed: set[str]) -> tuple[dict[str, Cluster], dict[str, str]]:
@@ -78,11 +83,11 @@ def _clusters(scene: Scene, claimed: set[str]) -> tuple[dict[str, Cluster], dict
     reasons: dict[str, str] = {}
     taken = set(claimed)
     for name, op in scene.model.ops.items():
-        step = op.kind == "fix" and scene.op(op.producers[0]).kind == "fix"
-        if name in taken or not (step or (op.kind in RULES and scene.devices.get(name) == "DPU")):
+        rule = _rule(scene, op)
+        if name in taken or rule is None:
             continue
         try:
-            cluster = requantize(scene, op) if step else RULES[op.kind](scene, op)
+            cluster = rule(scene, op)
         except NotOnDpuError as reason:
             reasons[name] = str(reason)
             continue
@@ -92,6 +97,27 @@ def _clusters(scene: Scene, claimed: set[str]) -> tuple[dict[str, Cluster], dict
         else:
             reasons[name] = "what follows it belongs to another accelerator"
     return clusters, {name: why for name, why in reasons.items() if scene.devices.get(name) == "DPU"}
+
+
+def _rule(scene: Scene, op: XOp) -> Rule | None:
+    """What may fuse `op`: nothing where the inspection keeps it on the CPU and there is no detour."""
+    if op.kind == "fix":
+        return requantize if scene.op(op.producers[0]).kind == "fix" else None
+    if scene.devices.get(op.name) == "DPU":
+        return RULES.get(op.kind)
+    return DETOURS.get(op.kind) if scene.devices.get(op.name) == "CPU" else None
+
+
+def _detours(scene: Scene, clusters: dict[str, Cluster]) -> dict[str, Cluster]:
+    """Without detours that do not lead from the DPU to the DPU."""
+    reads = {name for cluster in clusters.values() for name in cluster.reads}
+    return {
+        result: cluster
+        for result, cluster in clusters.items()
+        if scene.devices.get(cluster.members[0]) == "DPU"
+        or len(cluster.members) == 1
+        or (result in reads and any(name in clusters for name in cluster.reads))
+    }
 
 
 def _busy(clusters: dict[str, Cluster]) -> tuple[dict[str, Cluster], dict[str, str]]:
@@ -111,4 +137,5 @@ def _busy(clusters: dict[str, Cluster]) -> tuple[dict[str, Cluster], dict[str, s
 
 
 def _computes(cluster: Cluster) -> bool:
-    return cluster.members != (cluster.result,) and any(draft.kind not in _IDLE for draft in cluster.drafts)
+    own = cluster.members != (cluster.result,) and not cluster.moves_only
+    return own and any(draft.kind not in _IDLE for draft in cluster.drafts)

@@ -39,8 +39,13 @@ class Settled:
     renamed: dict[str, str]
 
 
-def settle(model: XModel, claimed: Collection[str] = ()) -> Settled:
-    """Apply the rules above to a copy of `model`; operators that are `claimed` keep what is around them.
+def settle(model: XModel, claimed: Collection[str] = (), returned: Collection[str] = ()) -> Settled:
+    """Apply the rules above to a copy of `model`.
+
+    Args:
+        model: A flat model.
+        claimed: Operators that keep what is around them.
+        returned: Operators whose values the caller gets, rounded no earlier than now.
 
     Raises:
         InputError: Q1100 for a fix without its attributes.
@@ -48,7 +53,7 @@ def settle(model: XModel, claimed: Collection[str] = ()) -> Settled:
     copy = XModel(model.name, {}, model.root, dict(model.attrs))
     ops = {name: _copied(op) for name, op in model.ops.items()}
     renamed = _drop_repeated(ops, claimed)
-    _raise(ops, claimed)
+    _raise(ops, {*claimed, *returned})
     renamed |= _lower(ops, claimed)
     copy.ops = in_order(ops)
     renamed |= _drop_repeated(copy.ops, claimed)
@@ -96,21 +101,26 @@ def _drop_repeated(ops: dict[str, XOp], claimed: Collection[str]) -> dict[str, s
     return renamed
 
 
-def _raise(ops: dict[str, XOp], claimed: Collection[str]) -> None:
+def _raise(ops: dict[str, XOp], kept: Collection[str]) -> None:
     """Rule 3, from the outputs on, so that a fix passes a whole row of moving operators."""
     readers = _readers(ops.values())
-    for name in reversed(list(ops)):
-        op = ops[name]
+    pending = list(ops)
+    while pending:
+        op = ops[pending.pop()]
         if op.kind != "fix" or not moves(ops[op.producers[0]]):
             continue
         mover, grid = ops[op.producers[0]], Grid.of(op)
-        if readers[mover.name] != [name] or mover.name in claimed:
+        if readers[mover.name] != [op.name] or mover.name in kept:
             continue
-        inputs = [_fixed(ops, p, index, mover, grid) for index, p in enumerate(mover.args["input"])]
-        mover.args["input"] = tuple(inputs)
-        for made in inputs:
-            readers.setdefault(made, [])
-            readers[made] = [*readers[made], mover.name]
+        for index, producer in enumerate(mover.args["input"]):
+            made = _fixed(ops, producer, index, mover, grid)
+            if made != producer:
+                names = mover.args["input"]
+                mover.args["input"] = (*names[:index], made, *names[index + 1 :])
+                readers[made] = [mover.name]
+                twice = producer in mover.args["input"]
+                readers[producer] = [r for r in readers[producer] if r != mover.name or twice] + [made]
+                pending.append(made)
 
 
 def _fixed(ops: dict[str, XOp], producer: str, index: int, mover: XOp, grid: Grid) -> str:

@@ -63,6 +63,7 @@ class _Border:
         self.leaving = self._leaving(set(returned))
         self.outside: dict[str, str] = {}  # operator -> its download
         self.uploads: dict[str, int] = {}
+        self.tensors = {op.tensor.name for op in fused.ops.values()}
 
     def _leaving(self, returned: set[str]) -> set[str]:
         """Operators of DPU groups that are read by other groups or by the caller."""
@@ -103,15 +104,21 @@ class _Border:
         count = self.uploads.get(source.name, 0)
         self.uploads[source.name] = count + 1
         name = unique(model.ops, f"{source.name}_upload_{count}")
-        tensor = _like(source.tensor, f"{source.tensor.name}_upload_{count}")
+        tensor = _like(source.tensor, self._fresh(f"{source.tensor.name}_upload_{count}"))
         return model.add(XOp(name, "upload", tensor, {"input": (source.name,)})).name
 
     def _download(self, model: XModel, op: XOp) -> str:
         name = unique({*model.ops, *self.fused.ops}, f"{op.name}_download_0")
         tensor = _like(op.tensor, op.tensor.name)
-        op.tensor.name = f"{op.tensor.name}_download_0"
+        op.tensor.name = self._fresh(f"{op.tensor.name}_download_0")
         self.outside[op.name] = name
         return model.add(XOp(name, "download", tensor, {"input": (op.name,)})).name
+
+    def _fresh(self, name: str) -> str:
+        """A name that no tensor has yet."""
+        made = unique(self.tensors, name)
+        self.tensors.add(made)
+        return made
 
 
 def _like(tensor: Tensor, name: str) -> Tensor:

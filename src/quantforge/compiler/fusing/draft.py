@@ -42,11 +42,15 @@ class Draft:
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """Operators of the flat model that become drafts; the last draft has the value of the fix `result`."""
+    """Operators of the flat model that become drafts; the last draft has the value of the fix `result`.
+
+    `moves_only` says that it is no reason to start a DPU, whatever its drafts are.
+    """
 
     members: tuple[str, ...]
     result: str
     drafts: tuple[Draft, ...]
+    moves_only: bool = False
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantforge.compiler.fusing import convolutions, elementwise, moves, pools
+from quantforge.compiler.fusing import convolutions, elementwise, moves, picks, pools
 from quantforge.compiler.fusing.draft import Rule
 
 CONVOLUTIONS = tuple(
@@ -41,3 +41,7 @@ RULES: dict[str, Rule] = {
     "pixel-shuffle": moves.shuffle,
     "resize": moves.resize,
 }
+
+# For operators that the inspection keeps on the CPU in their own form: another form that a DPU has, between
+# operators of a DPU.
+DETOURS: dict[str, Rule] = {"strided_slice": picks.pick_channels}

@@ -17,7 +17,13 @@ def test_convolutions_out_of_range(cut: int, bias: int) -> None:
         check_convolution(cut, bias)
 
 
-@pytest.mark.parametrize(("positions", "out", "fits"), [((0, 15), 15, True), ((0, 16), 4, False), ((4, 4), 19, True), ((4,), 20, False), ((25,), 0, True), ((26,), 0, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("positions", "out", "fits"),
+    [
+        ((0, 15), 15, True), ((0, 16), 4, False), ((4, 4), 19, True), ((4,), 20, False), ((25,), 0, True),
+        ((26,), 0, False),
+    ],
+)  # fmt: skip
 def test_sums(positions: tuple[int, ...], out: int, fits: bool) -> None:
     if fits:
         check_sum(positions, out)
