@@ -49,7 +49,8 @@ class Positions:
 
 def steps_between(first: Array, second: Array, positions: Positions) -> NDArray[np.float64]:
     """second - first, in steps of the grid, or as real numbers where there is none."""
-    difference = real(second, positions.second) - real(first, positions.first)
+    with np.errstate(invalid="ignore"):  # infinity on both sides
+        difference = real(second, positions.second) - real(first, positions.first)
     return difference if positions.step is None else np.ldexp(difference, positions.step)
 
 

@@ -49,7 +49,7 @@ class DumpStage:
             raise InputError(
                 "Q1303", self.label, f"{len(self._files)} files", expected, "name another folder"
             )
-        self.samples = max(len(known) for known in self._found.values())
+        self.samples = 1 + max(max(known) for known in self._found.values())
         self._next = 0
 
     def run(self, feeds: Arrays) -> dict[str, Array]:
