@@ -46,7 +46,21 @@ def test_names_come_in_order_and_once() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a b", "a.b", "f(a)", "[1]", "a[0]", "lambda: 1", "min(a, key=b)", "1.5", "a if b else c", "a | b", "~a", "a is b"],
+    [
+        "",
+        "a b",
+        "a.b",
+        "f(a)",
+        "[1]",
+        "a[0]",
+        "lambda: 1",
+        "min(a, key=b)",
+        "1.5",
+        "a if b else c",
+        "a | b",
+        "~a",
+        "a is b",
+    ],
 )
 def test_nothing_else_parses(text: str) -> None:
     with pytest.raises(ValueError):
