@@ -26,6 +26,7 @@ VERBS = {
     "quantize": ("quantforge.cli.quantize", "quantize", "Quantize a model and report what it costs."),
     "compare": ("quantforge.cli.compare", "compare", "Compare two stages of a model."),
     "run": ("quantforge.cli.run", "run", "Run a compiled model."),
+    "compile": ("quantforge.cli.compile_", "compile_", "Compile a quantized model for a DPU."),
     "inspect": ("quantforge.cli.inspect_", "inspect", "Say what of a model runs on a DPU."),
     "targets": ("quantforge.cli.targets", "targets", "List the DPUs, or show one."),
     "doctor": ("quantforge.cli.doctor", "doctor", "Say what works on this machine."),

@@ -35,7 +35,7 @@ from quantforge.targets.dpu import DpuTarget
 from quantforge.xmodel.model import Attr, XModel
 
 Devices = Mapping[str, str]
-Vectors = Callable[[XModel], bytes]
+Vectors = Callable[[XModel], bytes | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,8 @@ class Attachments:
 
     Attributes:
         preprocessing: JSON that says how inputs are made from images, as `quantforge_preprocessing`.
-        vectors: Gives the bytes of `quantforge_vectors` for the finished model: inputs and their outputs.
+        vectors: Gives the bytes of `quantforge_vectors` for the finished model: inputs and their outputs; None where
+            there are none.
         sources: MD5 of the source files by path.
     """
 
@@ -120,8 +121,9 @@ def compilation(
     notices = attach(planted.model, target, schedules, options, extras, reasons)
     claims.compile(planted.model, planted.claims)
     report = report_of(planted.model, target, schedules, reasons, notices, time.perf_counter() - start)
-    if attachments.vectors is not None:
-        planted.model.attrs["quantforge_vectors"] = Attr("bytes", attachments.vectors(planted.model))
+    recorded = None if attachments.vectors is None else attachments.vectors(planted.model)
+    if recorded is not None:
+        planted.model.attrs["quantforge_vectors"] = Attr("bytes", recorded)
     return Compilation(planted.model, report)
 
 
