@@ -114,6 +114,7 @@ NEAREST = {c: DEPTH[c] // (-(-2 // BANKS[c]) * 2) * CP[c] for c in ALL}
 # kernel 8 x 8: how many channels fill the bank
 FULL = {"Z": 512, "L": 2048, "V": 2048, "H": 512, "F": 2048}
 
+DW, TC, TDW = "depthwise-conv2d", "transposed-conv2d", "transposed-depthwise-conv2d"
 ROWS: list[Any] = [
     # conv2d
     ("conv2d.kernel", ALL, "conv2d", {"kernel": (16, 3)}, {"kernel": (17, 3)}),
@@ -123,63 +124,131 @@ ROWS: list[Any] = [
     ("conv2d.kernel_area", "M", "conv2d", {"kernel": (13, 4)}, {"kernel": (9, 6)}),
     ("conv2d.stride", "ZVFM", "conv2d", {"stride": (8, 8)}, {"stride": (9, 8)}),
     ("conv2d.stride", "LHW", "conv2d", {"stride": (4, 4)}, {"stride": (4, 5)}),
-    ("conv2d.dilation", ALL, "conv2d", at("ic", HALF, dilation=(2, 2), **ONE), over("ic", HALF, dilation=(1, 2), **ONE)),
+    (
+        "conv2d.dilation",
+        ALL,
+        "conv2d",
+        at("ic", HALF, dilation=(2, 2), **ONE),
+        over("ic", HALF, dilation=(1, 2), **ONE),
+    ),
     ("conv2d.pad_w", ALL, "conv2d", {"dilation": (2, 2), "pad_left": 4}, {"dilation": (2, 2), "pad_left": 5}),
     ("conv2d.pad_w", ALL, "conv2d", {"pad_right": 0}, {"pad_right": -1}),
     ("conv2d.pad_h", ALL, "conv2d", {"pad_bottom": 2}, {"pad_bottom": 3}),
     ("conv2d.in_size", "ZLHF", "conv2d", at("ic", FULL, kernel=(8, 8)), over("ic", FULL, kernel=(8, 8))),
     ("conv2d.in_size", "V", "conv2d", at("ic", FULL, kernel=(8, 8)), over("ic", FULL, kernel=(8, 8))),
-    ("conv2d.in_size", "W", "conv2d", {"kernel": (8, 8), "ic": 2048}, {"kernel": (8, 8), "ic": 2049}, "conv2d.weight_bank"),
-    ("conv2d.in_size", "M", "conv2d", {"kernel": (16, 16), "ic": 8160}, {"kernel": (16, 16), "ic": 8192}, "conv2d.kernel_area"),
+    (
+        "conv2d.in_size",
+        "W",
+        "conv2d",
+        {"kernel": (8, 8), "ic": 2048},
+        {"kernel": (8, 8), "ic": 2049},
+        "conv2d.weight_bank",
+    ),
+    (
+        "conv2d.in_size",
+        "M",
+        "conv2d",
+        {"kernel": (16, 16), "ic": 8160},
+        {"kernel": (16, 16), "ic": 8192},
+        "conv2d.kernel_area",
+    ),
     ("conv2d.weight_bank", "W", "conv2d", {"kernel": (4, 4), "ic": 2048}, {"kernel": (4, 4), "ic": 2049}),
     ("conv2d.in_channel", ALL, "conv2d", at("ic", MOST, **ONE), over("ic", MOST, **ONE)),
     ("conv2d.out_channel", ALL, "conv2d", at("oc", MOST), over("oc", MOST)),
     ("conv2d.group", ALL, "conv2d", {"group": 1}, {"group": 2}),
     # depthwise-conv2d
-    ("depthwise-conv2d.kernel", "ZVM", "depthwise-conv2d", {"kernel": (256, 1)}, {"kernel": (257, 1)}),
-    ("depthwise-conv2d.kernel", "L", "depthwise-conv2d", {"kernel": (3, 3)}, {"kernel": (3, 2)}),
-    ("depthwise-conv2d.kernel", "L", "depthwise-conv2d", {"kernel": (3, 3)}, {"kernel": (4, 3)}),
+    (DW + ".kernel", "ZVM", DW, {"kernel": (256, 1)}, {"kernel": (257, 1)}),
+    (DW + ".kernel", "L", DW, {"kernel": (3, 3)}, {"kernel": (3, 2)}),
+    (DW + ".kernel", "L", DW, {"kernel": (3, 3)}, {"kernel": (4, 3)}),
     *(
-        ("depthwise-conv2d.kernel", "H", "depthwise-conv2d", {"kernel": (good, good)}, {"kernel": (bad, good)})
+        (DW + ".kernel", "H", DW, {"kernel": (good, good)}, {"kernel": (bad, good)})
         for good, bad in ((1, 4), (2, 6), (3, 8), (5, 9), (7, 0))
     ),
-    ("depthwise-conv2d.kernel", "W", "depthwise-conv2d", {"kernel": (8, 8)}, {"kernel": (9, 8)}),
-    ("depthwise-conv2d.kernel_area", "M", "depthwise-conv2d", {"kernel": (215, 2)}, {"kernel": (216, 2)}),
-    ("depthwise-conv2d.stride", "ZVM", "depthwise-conv2d", {"stride": (1, 256)}, {"stride": (1, 257)}),
-    ("depthwise-conv2d.stride", "L", "depthwise-conv2d", {"stride": (2, 2)}, {"stride": (3, 2)}),
-    ("depthwise-conv2d.stride", "HW", "depthwise-conv2d", {"stride": (4, 4)}, {"stride": (4, 5)}),
-    ("depthwise-conv2d.dilation", NOT_F, "depthwise-conv2d", at("ic", HALF, dilation=(2, 2)), over("ic", HALF, dilation=(2, 1))),
-    ("depthwise-conv2d.pad_w", "ZVM", "depthwise-conv2d", {"kernel": (17, 17), "pad_left": 15}, {"kernel": (17, 17), "pad_left": 16}),
-    ("depthwise-conv2d.pad_w", "ZVM", "depthwise-conv2d", {"dilation": (2, 1), "pad_right": 4}, {"dilation": (2, 1), "pad_right": 5}),
-    ("depthwise-conv2d.pad_h", "ZVM", "depthwise-conv2d", {"kernel": (17, 17), "pad_top": 15}, {"kernel": (17, 17), "pad_bottom": 16}),
-    ("depthwise-conv2d.pad_w", "LHW", "depthwise-conv2d", {"pad_left": 2}, {"pad_left": 3}),
-    ("depthwise-conv2d.pad_h", "LHW", "depthwise-conv2d", {"pad_top": 2}, {"pad_top": 3}),
-    ("depthwise-conv2d.in_size", "Z", "depthwise-conv2d", {"kernel": (32, 32), "ic": 32}, {"kernel": (32, 32), "ic": 33}),
-    ("depthwise-conv2d.in_size", "V", "depthwise-conv2d", {"kernel": (64, 64), "ic": 32}, {"kernel": (64, 64), "ic": 33}),
-    ("depthwise-conv2d.in_size", "L", "depthwise-conv2d", {"ic": 14560}, {"ic": 14592}),
-    ("depthwise-conv2d.in_size", "H", "depthwise-conv2d", {"kernel": (7, 7), "ic": 656}, {"kernel": (7, 7), "ic": 657}),
-    ("depthwise-conv2d.in_size", "W", "depthwise-conv2d", {"kernel": (8, 8), "ic": 2048}, {"kernel": (8, 8), "ic": 2049}),
-    ("depthwise-conv2d.in_size", "M", "depthwise-conv2d", {"kernel": (14, 2), "stride": (40, 1)}, {"kernel": (15, 2), "stride": (40, 1)}),
-    ("depthwise-conv2d.out_channel", NOT_F, "depthwise-conv2d", at("oc", MOST), over("oc", MOST)),
-    ("depthwise-conv2d.group", NOT_F, "depthwise-conv2d", {"group": 32}, {"group": 16}),
+    (DW + ".kernel", "W", DW, {"kernel": (8, 8)}, {"kernel": (9, 8)}),
+    (DW + ".kernel_area", "M", DW, {"kernel": (215, 2)}, {"kernel": (216, 2)}),
+    (DW + ".stride", "ZVM", DW, {"stride": (1, 256)}, {"stride": (1, 257)}),
+    (DW + ".stride", "L", DW, {"stride": (2, 2)}, {"stride": (3, 2)}),
+    (DW + ".stride", "HW", DW, {"stride": (4, 4)}, {"stride": (4, 5)}),
+    (DW + ".dilation", NOT_F, DW, at("ic", HALF, dilation=(2, 2)), over("ic", HALF, dilation=(2, 1))),
+    (DW + ".pad_w", "ZVM", DW, {"kernel": (17, 17), "pad_left": 15}, {"kernel": (17, 17), "pad_left": 16}),
+    (DW + ".pad_w", "ZVM", DW, {"dilation": (2, 1), "pad_right": 4}, {"dilation": (2, 1), "pad_right": 5}),
+    (DW + ".pad_h", "ZVM", DW, {"kernel": (17, 17), "pad_top": 15}, {"kernel": (17, 17), "pad_bottom": 16}),
+    (DW + ".pad_w", "LHW", DW, {"pad_left": 2}, {"pad_left": 3}),
+    (DW + ".pad_h", "LHW", DW, {"pad_top": 2}, {"pad_top": 3}),
+    (DW + ".in_size", "Z", DW, {"kernel": (32, 32), "ic": 32}, {"kernel": (32, 32), "ic": 33}),
+    (DW + ".in_size", "V", DW, {"kernel": (64, 64), "ic": 32}, {"kernel": (64, 64), "ic": 33}),
+    (DW + ".in_size", "L", DW, {"ic": 14560}, {"ic": 14592}),
+    (DW + ".in_size", "H", DW, {"kernel": (7, 7), "ic": 656}, {"kernel": (7, 7), "ic": 657}),
+    (DW + ".in_size", "W", DW, {"kernel": (8, 8), "ic": 2048}, {"kernel": (8, 8), "ic": 2049}),
+    (
+        DW + ".in_size",
+        "M",
+        DW,
+        {"kernel": (14, 2), "stride": (40, 1)},
+        {"kernel": (15, 2), "stride": (40, 1)},
+    ),
+    (DW + ".out_channel", NOT_F, DW, at("oc", MOST), over("oc", MOST)),
+    (DW + ".group", NOT_F, DW, {"group": 32}, {"group": 16}),
     # transposed
-    ("transposed-conv2d.kernel_over_stride", ALL, "transposed-conv2d", {"kernel": (32, 16), "stride": (2, 1)}, {"kernel": (33, 16), "stride": (2, 1)}),
-    ("transposed-conv2d.kernel_over_stride", ALL, "transposed-conv2d", {"kernel": (2, 2), "stride": (2, 2)}, {"kernel": (2, 1), "stride": (2, 2)}),
-    ("transposed-conv2d.pad_w", ALL, "transposed-conv2d", {"pad_left": 2}, {"pad_left": 3}),
-    ("transposed-conv2d.pad_h", ALL, "transposed-conv2d", {"pad_bottom": 2}, {"pad_bottom": -1}),
-    ("transposed-conv2d.out_channel", ALL, "transposed-conv2d", at("oc", MOST), over("oc", MOST)),
-    ("transposed.output_padding", ALL, "transposed-conv2d", {"output_padding_h": 0}, {"output_padding_h": 1}),
-    ("transposed.output_padding", NOT_F, "transposed-depthwise-conv2d", {"output_padding_w": 0}, {"output_padding_w": 1}),
-    ("transposed-depthwise-conv2d.kernel_over_stride", "ZVM", "transposed-depthwise-conv2d", {"kernel": (512, 2), "stride": (2, 2)}, {"kernel": (514, 2), "stride": (2, 2)}),
-    ("transposed-depthwise-conv2d.kernel_over_stride", "L", "transposed-depthwise-conv2d", {"kernel": (6, 6), "stride": (2, 2)}, {"kernel": (4, 6), "stride": (2, 2)}),
-    ("transposed-depthwise-conv2d.kernel_over_stride", "H", "transposed-depthwise-conv2d", {"kernel": (14, 10), "stride": (2, 2)}, {"kernel": (14, 8), "stride": (2, 2)}),
-    ("transposed-depthwise-conv2d.kernel_over_stride", "H", "transposed-depthwise-conv2d", {"kernel": (4, 4), "stride": (2, 2)}, {"kernel": (5, 4), "stride": (2, 2)}),
-    ("transposed-depthwise-conv2d.kernel_over_stride", "W", "transposed-depthwise-conv2d", {"kernel": (16, 16), "stride": (2, 2)}, {"kernel": (17, 16), "stride": (2, 2)}),
-    ("transposed-depthwise-conv2d.pad_w", "ZVM", "transposed-depthwise-conv2d", {"kernel": (17, 17), "pad_left": 15}, {"kernel": (17, 17), "pad_left": 16}),
-    ("transposed-depthwise-conv2d.pad_h", "ZVM", "transposed-depthwise-conv2d", {"kernel": (17, 17), "pad_top": 15}, {"kernel": (17, 17), "pad_top": 16}),
-    ("transposed-depthwise-conv2d.pad_w", "LHW", "transposed-depthwise-conv2d", {"pad_right": 5}, {"pad_right": 6}),
-    ("transposed-depthwise-conv2d.pad_h", "LHW", "transposed-depthwise-conv2d", {"pad_bottom": 5}, {"pad_bottom": 6}),
-    ("transposed-depthwise-conv2d.out_channel", NOT_F, "transposed-depthwise-conv2d", at("oc", MOST), over("oc", MOST)),
+    (
+        TC + ".kernel_over_stride",
+        ALL,
+        TC,
+        {"kernel": (32, 16), "stride": (2, 1)},
+        {"kernel": (33, 16), "stride": (2, 1)},
+    ),
+    (
+        TC + ".kernel_over_stride",
+        ALL,
+        TC,
+        {"kernel": (2, 2), "stride": (2, 2)},
+        {"kernel": (2, 1), "stride": (2, 2)},
+    ),
+    (TC + ".pad_w", ALL, TC, {"pad_left": 2}, {"pad_left": 3}),
+    (TC + ".pad_h", ALL, TC, {"pad_bottom": 2}, {"pad_bottom": -1}),
+    (TC + ".out_channel", ALL, TC, at("oc", MOST), over("oc", MOST)),
+    ("transposed.output_padding", ALL, TC, {"output_padding_h": 0}, {"output_padding_h": 1}),
+    ("transposed.output_padding", NOT_F, TDW, {"output_padding_w": 0}, {"output_padding_w": 1}),
+    (
+        TDW + ".kernel_over_stride",
+        "ZVM",
+        TDW,
+        {"kernel": (512, 2), "stride": (2, 2)},
+        {"kernel": (514, 2), "stride": (2, 2)},
+    ),
+    (
+        TDW + ".kernel_over_stride",
+        "L",
+        TDW,
+        {"kernel": (6, 6), "stride": (2, 2)},
+        {"kernel": (4, 6), "stride": (2, 2)},
+    ),
+    (
+        TDW + ".kernel_over_stride",
+        "H",
+        TDW,
+        {"kernel": (14, 10), "stride": (2, 2)},
+        {"kernel": (14, 8), "stride": (2, 2)},
+    ),
+    (
+        TDW + ".kernel_over_stride",
+        "H",
+        TDW,
+        {"kernel": (4, 4), "stride": (2, 2)},
+        {"kernel": (5, 4), "stride": (2, 2)},
+    ),
+    (
+        TDW + ".kernel_over_stride",
+        "W",
+        TDW,
+        {"kernel": (16, 16), "stride": (2, 2)},
+        {"kernel": (17, 16), "stride": (2, 2)},
+    ),
+    (TDW + ".pad_w", "ZVM", TDW, {"kernel": (17, 17), "pad_left": 15}, {"kernel": (17, 17), "pad_left": 16}),
+    (TDW + ".pad_h", "ZVM", TDW, {"kernel": (17, 17), "pad_top": 15}, {"kernel": (17, 17), "pad_top": 16}),
+    (TDW + ".pad_w", "LHW", TDW, {"pad_right": 5}, {"pad_right": 6}),
+    (TDW + ".pad_h", "LHW", TDW, {"pad_bottom": 5}, {"pad_bottom": 6}),
+    (TDW + ".out_channel", NOT_F, TDW, at("oc", MOST), over("oc", MOST)),
     # pools
     *(
         row
@@ -199,8 +268,20 @@ ROWS: list[Any] = [
             ("pool.stride", "ZVM", op, {"stride": (256, 256)}, {"stride": (257, 256)}),
             ("pool.stride", "LHF", op, {"stride": (8, 8)}, {"stride": (8, 9)}),
             ("pool.stride", "W", op, {"stride": (128, 128)}, {"stride": (129, 128)}),
-            ("pool.pad_w", "ZVM", op, {"kernel": (17, 17), "pad_left": 15}, {"kernel": (17, 17), "pad_left": 16}),
-            ("pool.pad_h", "ZVM", op, {"kernel": (17, 17), "pad_bottom": 15}, {"kernel": (17, 17), "pad_bottom": 16}),
+            (
+                "pool.pad_w",
+                "ZVM",
+                op,
+                {"kernel": (17, 17), "pad_left": 15},
+                {"kernel": (17, 17), "pad_left": 16},
+            ),
+            (
+                "pool.pad_h",
+                "ZVM",
+                op,
+                {"kernel": (17, 17), "pad_bottom": 15},
+                {"kernel": (17, 17), "pad_bottom": 16},
+            ),
             ("pool.pad_w", "LHFW", op, {"pad_right": 1}, {"pad_right": 2}),
             ("pool.pad_h", "LHFW", op, {"pad_top": 0}, {"pad_top": 2}),
         )
@@ -219,8 +300,20 @@ ROWS: list[Any] = [
     ("pad.in_channel", ALL, "pad", at("ic", MOST), over("ic", MOST)),
     ("pad.mode", ALL, "pad", {"mode": "SYMMETRIC"}, {"mode": "REFLECT"}),
     ("pad.rank", ALL, "pad", {"mode": "CONSTANT"}, {"mode": "CONSTANT", "rank": 3}),
-    ("pad.value", "ZLVHFM", "pad", {"mode": "CONSTANT"}, {"mode": "CONSTANT", "value_least": 1, "value_most": 1}),
-    ("pad.value", "W", "pad", {"mode": "CONSTANT", "value_least": 1, "value_most": 1}, {"mode": "CONSTANT", "value_most": 1}),
+    (
+        "pad.value",
+        "ZLVHFM",
+        "pad",
+        {"mode": "CONSTANT"},
+        {"mode": "CONSTANT", "value_least": 1, "value_most": 1},
+    ),
+    (
+        "pad.value",
+        "W",
+        "pad",
+        {"mode": "CONSTANT", "value_least": 1, "value_most": 1},
+        {"mode": "CONSTANT", "value_most": 1},
+    ),
     ("resize.mode", "ZLHFWM", "resize", {"mode": "BILINEAR"}, {"mode": "TRILINEAR", "rank": 5}),
     ("resize.mode", "V", "resize", {"mode": "TRILINEAR", "rank": 5}, {"mode": "CUBIC"}),
     ("resize.nearest_size", ALL, "resize", at("ic", NEAREST), over("ic", NEAREST)),
@@ -228,15 +321,35 @@ ROWS: list[Any] = [
     ("resize.nearest_integer", ALL, "resize", {"scale_h": Fraction(1)}, {"scale_h": Fraction(1, 2)}),
     ("resize.bilinear_rank", ALL, "resize", {"mode": "BILINEAR"}, {"mode": "BILINEAR", "rank": 5}),
     ("resize.trilinear_rank", "V", "resize", {"mode": "TRILINEAR", "rank": 5}, {"mode": "TRILINEAR"}),
-    ("resize.trilinear_rank", "ZLHFWM", "resize", {"mode": "TRILINEAR", "rank": 5}, {"mode": "TRILINEAR"}, "resize.mode"),
+    (
+        "resize.trilinear_rank",
+        "ZLHFWM",
+        "resize",
+        {"mode": "TRILINEAR", "rank": 5},
+        {"mode": "TRILINEAR"},
+        "resize.mode",
+    ),
     ("resize.corners", ALL, "resize", {"mode": "BILINEAR"}, {"mode": "BILINEAR", "align_corners": True}),
     *(
         (
-            "resize.bilinear_scale", ALL, "resize",
-            {"mode": "BILINEAR", "half_pixel_centers": half, "scale_w": Fraction(good), "scale_h": Fraction(good)},
+            "resize.bilinear_scale",
+            ALL,
+            "resize",
+            {
+                "mode": "BILINEAR",
+                "half_pixel_centers": half,
+                "scale_w": Fraction(good),
+                "scale_h": Fraction(good),
+            },
             {"mode": "BILINEAR", "half_pixel_centers": half, "scale_w": Fraction(w), "scale_h": Fraction(h)},
         )
-        for half, good, w, h in ((False, 2, 2, 4), (False, 4, 3, 3), (False, 8, 16, 16), (True, 2, 1, 1), (True, 4, 8, 8))
+        for half, good, w, h in (
+            (False, 2, 2, 4),
+            (False, 4, 3, 3),
+            (False, 8, 16, 16),
+            (True, 2, 1, 1),
+            (True, 4, 8, 8),
+        )
     ),
     ("strided_slice.stride", ALL, "strided_slice", {"stride_batch": 1}, {"stride_batch": 2}),
     ("strided_slice.stride", ALL, "strided_slice", {"stride_channel": 1}, {"stride_channel": 2}),
@@ -250,11 +363,23 @@ ROWS: list[Any] = [
     ("reduction_max.in_channel", "ZVM", "reduction_max", {"ic": 4095}, {"ic": 4096}),
     # 3-D
     ("conv3d.kernel", "V", "conv3d", {"kernel": (16, 1, 16)}, {"kernel": (1, 1, 17)}),
-    ("conv3d.kernel_volume", "V", "conv3d", {"kernel": (8, 8, 16), "ic": 128}, {"kernel": (8, 8, 16), "ic": 129}),
+    (
+        "conv3d.kernel_volume",
+        "V",
+        "conv3d",
+        {"kernel": (8, 8, 16), "ic": 128},
+        {"kernel": (8, 8, 16), "ic": 129},
+    ),
     ("conv3d.stride", "V", "conv3d", {"stride": (8, 8, 8)}, {"stride": (8, 8, 9)}),
     ("conv3d.in_size", "V", "conv3d", {"kernel": (8, 8, 16), "ic": 128}, {"kernel": (8, 8, 16), "ic": 129}),
     ("conv3d.in_size", "V", "depthwise-conv3d", {"kernel": (32, 32, 4)}, {"kernel": (32, 32, 4), "ic": 33}),
-    ("conv3d.in_channel", "V", "conv3d", at("ic", MOST, kernel=(1, 1, 1)), over("ic", MOST, kernel=(1, 1, 1))),
+    (
+        "conv3d.in_channel",
+        "V",
+        "conv3d",
+        at("ic", MOST, kernel=(1, 1, 1)),
+        over("ic", MOST, kernel=(1, 1, 1)),
+    ),
     *(
         ("conv3d.out_channel", "V", op, at("oc", MOST), over("oc", MOST))
         for op in ("conv3d", "depthwise-conv3d", "transposed-conv3d", "transposed-depthwise-conv3d")
@@ -262,10 +387,20 @@ ROWS: list[Any] = [
     *(
         (f"conv3d.pad_{axis}", "V", op, {first: 2, second: 2}, {first: 3})
         for op in ("conv3d", "transposed-conv3d")
-        for axis, first, second in (("w", "pad_left", "pad_right"), ("h", "pad_top", "pad_bottom"), ("d", "pad_front", "pad_back"))
+        for axis, first, second in (
+            ("w", "pad_left", "pad_right"),
+            ("h", "pad_top", "pad_bottom"),
+            ("d", "pad_front", "pad_back"),
+        )
     ),
     *(
-        (f"depthwise-conv3d.pad_{axis}", "V", op, {"kernel": (16, 16, 16), second: 15}, {"kernel": (16, 16, 16), second: 16})
+        (
+            f"depthwise-conv3d.pad_{axis}",
+            "V",
+            op,
+            {"kernel": (16, 16, 16), second: 15},
+            {"kernel": (16, 16, 16), second: 16},
+        )
         for op in ("transposed-depthwise-conv3d",)
         for axis, second in (("w", "pad_right"), ("h", "pad_bottom"), ("d", "pad_back"))
     ),
@@ -273,16 +408,34 @@ ROWS: list[Any] = [
         (f"depthwise-conv3d.pad_{axis}", "V", "depthwise-conv3d", {first: 2}, {first: 3})
         for axis, first in (("w", "pad_left"), ("h", "pad_top"), ("d", "pad_front"))
     ),
-    ("depthwise-conv3d.pad_w", "V", "depthwise-conv3d", {"kernel": (17, 3, 3), "pad_left": 15}, {"kernel": (17, 3, 3), "pad_left": 16}),
+    (
+        "depthwise-conv3d.pad_w",
+        "V",
+        "depthwise-conv3d",
+        {"kernel": (17, 3, 3), "pad_left": 15},
+        {"kernel": (17, 3, 3), "pad_left": 16},
+    ),
     ("depthwise-conv3d.kernel_wh", "V", "depthwise-conv3d", {"kernel": (256, 1, 1)}, {"kernel": (257, 1, 1)}),
     ("depthwise-conv3d.kernel_d", "V", "depthwise-conv3d", {"kernel": (1, 1, 16)}, {"kernel": (1, 1, 17)}),
-    ("depthwise-conv3d.stride_wh", "V", "depthwise-conv3d", {"stride": (256, 256, 1)}, {"stride": (257, 1, 1)}),
+    (
+        "depthwise-conv3d.stride_wh",
+        "V",
+        "depthwise-conv3d",
+        {"stride": (256, 256, 1)},
+        {"stride": (257, 1, 1)},
+    ),
     ("depthwise-conv3d.stride_d", "V", "depthwise-conv3d", {"stride": (1, 1, 1)}, {"stride": (1, 1, 2)}),
     *(
-        ("transposed-conv3d.kernel_over_stride", "V", op, {"kernel": (16, 32, 3), "stride": (1, 2, 3)}, {"kernel": (3, 33, 3), "stride": (1, 2, 1)})
+        (
+            "transposed-conv3d.kernel_over_stride",
+            "V",
+            op,
+            {"kernel": (16, 32, 3), "stride": (1, 2, 3)},
+            {"kernel": (3, 33, 3), "stride": (1, 2, 1)},
+        )
         for op in ("transposed-conv3d", "transposed-depthwise-conv3d")
     ),
-]  # fmt: skip
+]
 
 # Operators the table gives to some families only.
 UNSUPPORTED = {
@@ -319,11 +472,27 @@ FUSED = {
         "W": {"relu", "relu6"},
         "M": {"relu", "relu6", "leaky-relu", "hard-swish", "hard-sigmoid"},
     },
-    "maxpool2d": {"Z": {"relu", "relu6"}, "L": set(), "V": {"relu", "relu6"}, "H": set(), "F": set(), "W": set(), "M": {"relu", "relu6"}},
-    "add": {"Z": {"relu"}, "L": {"relu"}, "V": {"relu"}, "H": {"relu"}, "F": {"relu"}, "W": {"relu", "hard-sigmoid"}, "M": {"relu"}},
+    "maxpool2d": {
+        "Z": {"relu", "relu6"},
+        "L": set(),
+        "V": {"relu", "relu6"},
+        "H": set(),
+        "F": set(),
+        "W": set(),
+        "M": {"relu", "relu6"},
+    },
+    "add": {
+        "Z": {"relu"},
+        "L": {"relu"},
+        "V": {"relu"},
+        "H": {"relu"},
+        "F": {"relu"},
+        "W": {"relu", "hard-sigmoid"},
+        "M": {"relu"},
+    },
     "conv3d": {"V": {"relu", "leaky-relu", "relu6", "hard-swish", "hard-sigmoid"}},
     "depthwise-conv3d": {"V": {"relu", "relu6"}},
-}  # fmt: skip
+}
 FUSED["transposed-conv2d"] = FUSED["conv2d"]
 FUSED["transposed-depthwise-conv2d"] = FUSED["depthwise-conv2d"]
 FUSED["avgpool2d"] = FUSED["maxpool2d"]
