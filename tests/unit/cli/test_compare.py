@@ -10,6 +10,7 @@ import pytest
 
 import quantforge
 from quantforge.cli import main
+from tests import compiled_digits
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
 MODEL = str(DIGITS / "digits.onnx")
@@ -67,3 +68,43 @@ def test_a_mistake_is_a_coded_error(
     assert main([*command, *(word for pair in words.items() for word in pair)]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith(code) and "  try       " in captured.err
+
+
+def test_stages_are_walked_tensor_by_tensor(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data", str(compiled_digits.DATA), "--samples", "3"]
+    int8, same, other = (
+        str(path)
+        for path in (
+            compiled_digits.quantized(),
+            compiled_digits.compiled("PY3_ROUND"),
+            compiled_digits.compiled("DPU_ROUND"),
+        )
+    )
+    assert main(["compare", int8, f"{same}@ref", *words]) == 0
+    assert "equal: no element differs" in capsys.readouterr().out
+    assert main(["compare", int8, f"{other}@run", *words]) == 1
+    out = capsys.readouterr().out
+    assert "first tensor that differs: stem/relu6" in out and "0 are unexplained" in out
+    assert main(["compare", int8, other, *words, "--no-explain", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["tensors"][0]["alone"] is None and found["samples"] == 3
+
+
+def test_two_onnx_models_element_by_element(capsys: pytest.CaptureFixture[str]) -> None:
+    int8 = str(compiled_digits.quantized())
+    words = ["--data", str(compiled_digits.DATA), "--samples", "2", "--exact"]
+    assert main(["compare", int8, int8, *words]) == 0
+    assert main(["compare", MODEL, int8, *words]) == 1
+    assert "first tensor that differs" in capsys.readouterr().out
+
+
+def test_stages_that_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    xmodel = str(compiled_digits.compiled("PY3_ROUND"))
+    for words, code in (
+        ([xmodel, f"{xmodel}@fpga"], "Q1309"),
+        ([xmodel, str(tmp_path)], "Q1303"),
+        ([MODEL, xmodel], "Q1309"),
+        ([MODEL, MODEL], "Q0002"),
+    ):
+        assert main(["compare", *words]) == 2
+        assert capsys.readouterr().err.startswith(code)
