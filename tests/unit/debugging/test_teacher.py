@@ -8,7 +8,7 @@ from quantforge.debugging.stage import Signal
 from quantforge.debugging.teacher import Teacher
 from quantforge.debugging.xmodel_stage import XmodelStage
 from quantforge.xmodel.model import XModel
-from tests.compiled_xmodels import classifier
+from tests.compiled_xmodels import classifier, single
 
 
 def lesson(
@@ -52,3 +52,27 @@ def test_what_the_teacher_does_not_have_is_computed() -> None:
     hidden = tuple(tensors(model, "conv2d-fix")[1:2])
     found, _ = lesson(model, {}, hidden)
     assert hidden[0] not in found and not any(row.different for row in found.values())  # type: ignore[attr-defined]
+
+
+def test_a_sum_that_float32_cannot_hold() -> None:
+    """The exact sum is one below 17.5 steps; the nearest float32 is 17.5 steps, which becomes 18."""
+    total = 18350079
+    x, w = np.full((2, 1139), 127, np.int8)
+    w[1137], x[1138], w[1138] = 89, 103, 1
+    assert int(x.astype(np.int64) @ w.astype(np.int64)) == total == 17.5 * 2**20 - 1
+    assert np.float32(total) == 17.5 * 2**20
+    shape = (1, 1, 1, 1139)
+    model = single(
+        "conv2d-fix", [x.reshape(shape)], [10], (1, 1, 1, 1), 0, {"weights": (w.reshape(shape), 10)},
+        kernel=(1, 1), stride=(1, 1), dilation=(1, 1), pad=(0, 0, 0, 0), nonlinear="NONE",
+    )  # fmt: skip
+    stage = XmodelStage(model, "ref", "m", native=True)
+    feeds = {"data0": np.ldexp(x.reshape(shape).astype(np.float32), -10)}
+    given = stage.run(feeds)
+    assert given["result_t"].item() == 17
+    given["result_t"] = np.full((1, 1, 1, 1), 18, np.int8)
+    row = Teacher(stage, stage.signals).run(feeds, given)["result_t"]
+    assert (row.different, row.ties, row.floats, row.unexplained) == (1, 0, 1, 0)
+    assert row.example is not None and row.example.exact == total / 2**20
+    given["result_t"] = np.full((1, 1, 1, 1), 19, np.int8)
+    assert Teacher(stage, stage.signals).run(feeds, given)["result_t"].unexplained == 1
