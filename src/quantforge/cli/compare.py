@@ -52,6 +52,8 @@ def compare(
     explained: ties, sums beyond float32, unexplained. The exit code is 1 when anything differs.
     """
     if exact or not (_is_model(first) and _is_model(second)):
+        if labels is not None:
+            raise click.UsageError("--labels goes with two ONNX models, without --exact")
         return _walk(first, second, data, tolerance, not no_explain, full, as_json)
     if data.path is None:
         raise click.UsageError("Missing option '--data'.")

@@ -105,6 +105,7 @@ def test_stages_that_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFi
         ([xmodel, str(tmp_path)], "Q1303"),
         ([MODEL, xmodel], "Q1309"),
         ([MODEL, MODEL], "Q0002"),
+        ([MODEL, xmodel, "--labels", "labels.npy"], "Q0002"),
     ):
         assert main(["compare", *words]) == 2
         assert capsys.readouterr().err.startswith(code)
