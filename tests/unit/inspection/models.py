@@ -37,7 +37,7 @@ class Build:
         self.fixed = fixed
 
     def op(
-        self, kind: str, name: str, shape: Sequence[int], args: dict[str, tuple[str, ...]], *, fix: bool = True,
+        self, kind: str, name: str, shape: Sequence[int], args: dict[str, tuple[str, ...]], /, *, fix: bool = True,
         **attrs: Any,
     ) -> str:  # fmt: skip
         made = {key: attr(value) for key, value in attrs.items()}
