@@ -14,6 +14,7 @@ from bench.jobs import ROOT, Job, Outcome, perform
 from bench.models import MAKERS, Case, Missing, Size, for_memory
 
 MEMORY_IMAGES = 512
+DEPLOY_TARGET = "DPUCZDX8G_ISA1_B4096"
 QUICK = Size(images=4, test_images=16)
 
 
@@ -112,14 +113,14 @@ def run_contestant(case: Case, name: str, settings: Settings) -> results.Row:
     row = results.Row(case.name, name, case.images, runs[len(runs) // 2], repeats=len(runs))
     if settings.quality:
         judged = perform(
-            _evaluation(case, job, settings), settings.work, f"{label}-quality", settings.timeout_s
+            _evaluation(case, job, settings, label), settings.work, f"{label}-quality", settings.timeout_s
         )
         row.quality = judged.values
         row.error = judged.error and f"quality: {judged.error}"
     return row
 
 
-def _evaluation(case: Case, job: Job, settings: Settings) -> Job:
+def _evaluation(case: Case, job: Job, settings: Settings, label: str) -> Job:
     reference = f"{case.name}-{case.model.stat().st_size}-{case.test.stem}-{case.test_images}.npz"
     return Job(
         module="bench.evaluate",
@@ -136,6 +137,7 @@ def _evaluation(case: Case, job: Job, settings: Settings) -> Job:
             "classifier": case.classifier,
             "speed_rounds": settings.speed_rounds,
             "round_s": settings.round_s,
+            "deploy": DEPLOY_TARGET if "dpu" in label else None,
         },
     )
 

@@ -1,7 +1,8 @@
 """Quality and speed of one quantized model beside its float model, in a process of its own.
 
 Options: `quantized` (path, or None to look at the float model alone), `reference` (.npz that keeps the float
-outputs between calls), `labels` (.npy, or None), `classifier`, `speed_rounds`, `round_s`.
+outputs between calls), `labels` (.npy, or None), `classifier`, `speed_rounds`, `round_s`, `deploy` (a DPU that the
+model is compiled for; the software DPU then takes turns with ONNX Runtime; or None).
 
 SQNR of an output = 10 log10(sum f^2 / sum (f - q)^2) over all its elements of all images, f float, q quantized.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from bench.batches import read_batches
+from bench.deployed import Deployed
 from bench.jobs import Job, Stopwatch, answer, receive
 from bench.sessions import open_session
 
 Outputs = dict[str, NDArray[np.float32]]
+Run = Callable[[dict[str, NDArray[np.float32]]], Any]
 
 
 def main() -> None:
@@ -35,8 +39,19 @@ def main() -> None:
     with watch.phase("quantized"):
         outputs = _outputs(quantized, job) if quantized else None
     values = quality(reference, outputs, _labels(job), job.options["classifier"])
+    sessions = {"float_images_per_s": plain.run, **({"images_per_s": quantized.run} if quantized else {})}
+    runs: dict[str, Run] = {
+        name: lambda feed, run=run: run(None, feed)  # type: ignore[misc]
+        for name, run in sessions.items()
+    }
+    if job.options.get("deploy") and path:
+        with watch.phase("compile"):
+            deployed = Deployed(path, job.options["deploy"], job.threads)
+        values["compile_s"] = watch.seconds["compile"]
+        values |= deployed.agreement(job, outputs or {})
+        runs["dpu_images_per_s"] = deployed.run
     with watch.phase("speed"):
-        values |= _speed([plain, *([quantized] if quantized else [])], job)
+        values |= _speed(runs, job)
     answer(job, watch, values=values)
 
 
@@ -107,22 +122,21 @@ def _labels(job: Job) -> NDArray[np.uint8] | None:
     return np.load(path)[: job.count] if path else None
 
 
-def _speed(sessions: list[onnxruntime.InferenceSession], job: Job) -> dict[str, float]:
-    """Images per second of each session: the median of rounds that take turns, so that all see the same machine."""
+def _speed(runs: dict[str, Run], job: Job) -> dict[str, float]:
+    """Images per second of each: the median of rounds that take turns, so that all see the same machine."""
     batch = next(read_batches(job.data, job.count, job.batch_size))
     feed = {job.input_name: batch}
-    rates: list[list[float]] = [[] for _ in sessions]
-    for session in sessions:
-        session.run(None, feed)
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for run in runs.values():
+        run(feed)
     for _ in range(job.options["speed_rounds"]):
-        for session, found in zip(sessions, rates, strict=True):
-            runs, start = 0, time.perf_counter()
+        for name, run in runs.items():
+            count, start = 0, time.perf_counter()
             while (elapsed := time.perf_counter() - start) < job.options["round_s"]:
-                session.run(None, feed)
-                runs += 1
-            found.append(runs * len(batch) / elapsed)
-    names = ("float_images_per_s", "images_per_s")
-    return {name: statistics.median(found) for name, found in zip(names, rates, strict=False)}
+                run(feed)
+                count += 1
+            rates[name].append(count * len(batch) / elapsed)
+    return {name: statistics.median(found) for name, found in rates.items()}
 
 
 if __name__ == "__main__":

@@ -101,7 +101,15 @@ def quality_table(rows: list[Row], previous: Rows) -> str:
     """Accuracy, SQNR of each output, and the speed in ONNX Runtime."""
     outputs = list(dict.fromkeys(name for row in rows for name in row.quality.get("sqnr_db", {})))
     header = ["tool", "top-1 %", "agree %", *(f"SQNR {name} dB" for name in outputs)]
-    header += ["images/s", "speed/float", "SQNR - last"]
+    header += [
+        "images/s",
+        "speed/float",
+        "DPU images/s",
+        "DPU/ONNX",
+        "DPU equal %",
+        "compile s",
+        "SQNR - last",
+    ]
     body = []
     for row in rows:
         found, last = row.quality, previous.get(row.key)
@@ -119,6 +127,12 @@ def quality_table(rows: list[Row], previous: Rows) -> str:
                 *(_number(found.get("sqnr_db", {}).get(name), 2) for name in outputs),
                 _number(float_rate if rate is None else rate, 0),
                 _number(rate / float_rate if rate and float_rate else None, 2),
+                _number(found.get("dpu_images_per_s"), 0),
+                _number(
+                    found["dpu_images_per_s"] / rate if rate and "dpu_images_per_s" in found else None, 2
+                ),
+                _number(found.get("dpu_equal"), 3, 0.01),
+                _number(found.get("compile_s"), 2),
                 ABSENT if gain is None else f"{gain:+.2f}",
             ]
         )

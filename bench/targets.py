@@ -54,10 +54,16 @@ def _growth(row: Row, rows: Rows) -> float | None:
     return row.cost.peak_bytes / small.cost.peak_bytes
 
 
+def _dpu_speed(row: Row, rows: Rows) -> float | None:
+    dpu, onnx = row.quality.get("dpu_images_per_s"), row.quality.get("images_per_s")
+    return dpu / onnx if dpu and onnx else None
+
+
 def _import(row: Row, rows: Rows) -> float | None:
     return row.cost.phases.get("import")
 
 
+DEPLOYED = {"resnet20": 256, "mobilenetv2": 256, "ultraface_rfb_320": 64, "fastestdet": 64, "resnet50": 64}
 TARGETS = (
     Target("resnet20", "dpu-cnn", 256, "top-1", _quality("top1"), at_least=0.880),
     Target("resnet20", "dpu-cnn", 256, "agreement", _quality("agreement"), at_least=0.982),
@@ -73,6 +79,11 @@ TARGETS = (
     Target("resnet50", "dpu-cnn", 512, "peak, MB", _peak, at_most=800),
     Target("resnet50", "dpu-cnn", 512, "peak / peak of 64 images", _growth, at_most=1.05),
     Target("resnet50", "dpu-cnn", 64, "import, s", _import, at_most=0.3),
+    Target("resnet50", "dpu-cnn", 64, "compile, s", _quality("compile_s"), at_most=20),
+    *(
+        Target(model, "dpu-cnn", images, "DPU engine / ONNX Runtime", _dpu_speed, at_least=1)
+        for model, images in DEPLOYED.items()
+    ),
 )
 
 
