@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
 
+from quantforge.compiler.grid import Grid
 from quantforge.compiler.options import ANY_INPUT, CompileOptions
 from quantforge.diagnostics import InputError
 from quantforge.targets.dpu import DpuTarget
@@ -17,11 +18,14 @@ def check_flat(model: XModel, target: DpuTarget, options: CompileOptions) -> Non
     """See that `model` is a flat quantized one that `target` can take.
 
     Raises:
-        InputError: Q1101 when it is not quantized or compiled already, Q1102 for operators in a circle, Q1103 for
-            an input shape that is not the model's, Q1104 for a batch that the target does not take, Q1110 for an
-            operator that XIR does not know and that does not say what it gives.
+        InputError: Q1100 for a fix without its numbers, Q1101 when the model is not quantized or compiled already,
+            Q1102 for operators in a circle, Q1103 for an input shape that is not the model's, Q1104 for a batch that
+            the target does not take, Q1110 for an operator that XIR does not know and that does not say what it gives.
     """
     _check_form(model)
+    for op in model.ops.values():
+        if op.kind == "fix":
+            Grid.of(op)
     _check_order(model)
     _check_custom(model)
     _check_inputs(model, target, options)
