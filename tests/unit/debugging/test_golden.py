@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import vart
+import vitis_ai_library
 from quantforge.debugging.dump import dumped
 from quantforge.debugging.golden import GoldenSettings, WatchedEngine, settings_of, watcher
 from quantforge.debugging.names import layer_file
@@ -138,3 +141,20 @@ def test_dumps_and_parameters_lie_in_the_current_folder(
 def test_the_time_of_a_run_is_said_to_be_of_software() -> None:
     _, (line,) = run(GoldenSettings(counter=True))
     assert line.startswith("XLNX_SHOW_DPU_COUNTER: subgraph_1_dpu ") and "software" in line
+
+
+@pytest.mark.parametrize("door", ["vart", "vitis_ai_library"])
+def test_the_doors_look_at_the_environment(
+    door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XLNX_GOLDEN_DIR", str(golden(tmp_path, engine().program)))
+    image = np.ascontiguousarray(IMAGES[:1])
+    if door == "vart":
+        runner: Any = vart.Runner.create_runner((MODEL, dpu_part(MODEL)), "run")
+        result = np.empty((1, 10), np.int8)
+    else:
+        runner = vitis_ai_library.GraphRunner.create_graph_runner(MODEL)
+        result = np.empty((1, 10), np.float32)
+    assert runner.wait(runner.execute_async([image], [result])) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and all("compare data success" in line for line in lines)
