@@ -152,12 +152,12 @@ class torch_quantizer:  # noqa: N801  the original's name
         graph = self._graph()
         module = self._quantized()
         example = self._example(graph)
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            script = torch.jit.trace(module, example, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
         path = _made(output_dir) / f"{graph.name}_int.pt"
-        with atomic_path(path) as partial:
-            torch.jit.save(script, str(partial))
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # torch deprecates TorchScript; whoever asks for it knows
+            script = torch.jit.trace(module, example, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
+            with atomic_path(path) as partial:
+                torch.jit.save(script, str(partial))
         _say(verbose, path)
         return script
 
@@ -207,7 +207,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         raise not_built("deploy_model", "a use", "quant_model computes what is exported")
 
     def _observed(self) -> QuantizedModule:
-        return self._solved().observed_module().to(self._device)
+        return self._solved().observed_module(str(self._device)).to(self._device)
 
     def _quantized(self) -> QuantizedModule:
         return self._solved().quantized_module().to(self._device)

@@ -25,8 +25,12 @@ class Observer(Protocol):
     """Whoever wants to see values while the module runs."""
 
     @property
+    def graph(self) -> Graph:
+        """The graph to run; it may change from batch to batch in its constants."""
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """Names of the values."""
+        """Names of the values to see of the next batch."""
 
     def add(self, inputs: Mapping[str, torch.Tensor], observed: Mapping[str, torch.Tensor]) -> None:
         """One batch: the graph's inputs and the values asked for."""
@@ -46,11 +50,8 @@ class QuantizedModule(nn.Module):
         self._native = native
         self._signature = inspect.signature(forward)
         self._observer = observer
-        self._asked = () if observer is None else observer.names
-        self._program = Program(graph, (*graph.outputs, *self._asked))
         self._places: dict[str, tuple[nn.Module, str]] = {}
-        for name in self._program.constants:
-            self._hold(name, stored_constant(graph.value(name)))
+        self._take(graph)
         self.forwards = 0
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -65,6 +66,8 @@ class QuantizedModule(nn.Module):
         if self._observer is not None:
             with torch.no_grad():
                 self._observer.add(inputs, {name: found[name] for name in self._asked})
+            if self._observer.graph is not self._program.graph or self._observer.names != self._asked:
+                self._take(self._observer.graph)
         self.forwards += 1
         sizes = self._program.sizes(inputs)
         leaves = [
@@ -99,6 +102,19 @@ class QuantizedModule(nn.Module):
         positional = [value for name, value in bound.arguments.items() if name not in names]
         named = {name: bound.arguments[name] for name in names if name in bound.arguments}
         return tuple(positional[: self._native.positional]), named
+
+    def _take(self, graph: Graph) -> None:
+        """Run `graph` from now on; its constants take the places of those of the same names."""
+        self._asked = () if self._observer is None else self._observer.names
+        self._program = Program(graph, (*graph.outputs, *self._asked))
+        for name in self._program.constants:
+            tensor = stored_constant(graph.value(name))
+            if name not in self._places:
+                self._hold(name, tensor)
+                continue
+            holder, leaf = self._places[name]
+            known = getattr(holder, leaf)
+            known.data = tensor.to(known.device)
 
     def _hold(self, name: str, tensor: torch.Tensor) -> None:
         """Register a constant as a parameter (floats) or buffer, under its path."""

@@ -2,7 +2,8 @@
 
     {"param":  {"Net::conv1.weight": [[8, 7]], ...},            one entry per parameter
      "output": {"Net::nndct_conv2d_1": [[8, 4]], ...},          one list per operator, an entry per tensor
-     "input":  {}, "fast_finetuned": false, "bias_corrected": true, "version": "...", "graph_md5": "..."}
+     "input":  {}, "fast_finetuned": false, "bias_corrected": true, "version": "...", "graph_md5": "...",
+     "channel_ranges": {"relu": [1.5, ...], ...}}              ours: what equalization went by, per value
 
 An entry is [bits, position] for one power-of-two scale without zero point, else [bits, scale, zero point, largest
 value], with lists per channel. Operators are called after their type and their index in topological order, the inputs
@@ -70,8 +71,8 @@ def node_names(graph: Graph) -> dict[str, str]:
     return names
 
 
-def to_json(graph: Graph, version: str, bias_corrected: bool) -> str:
-    """The file for a quantized `graph`; entries on one line each."""
+def to_json(graph: Graph, version: str, bias_corrected: bool, ranges: Mapping[str, list[float]]) -> str:
+    """The file for a quantized `graph`; entries on one line each. `ranges` are those equalization went by."""
     param = {
         _param(graph, value): [_entry(value.quant)]
         for value in graph.values
@@ -86,6 +87,7 @@ def to_json(graph: Graph, version: str, bias_corrected: bool) -> str:
         "bias_corrected": bias_corrected,
         "version": version,
         "graph_md5": graph_md5(graph),
+        "channel_ranges": dict(ranges),
     }
     rows = (f"  {json.dumps(key)}: {_text(field)}" for key, field in fields.items())
     return "{\n" + ",\n".join(rows) + "\n}\n"
@@ -137,6 +139,19 @@ def graph_md5(graph: Graph) -> str:
     ]
     text = json.dumps({"nodes": nodes}, indent=2, separators=(",", ": "))
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def ranges_of(text: str, where: str) -> dict[str, list[float]]:
+    """The channel ranges of a file; none in those of the original.
+
+    Raises:
+        InputError: Q1411 when the file cannot be read.
+    """
+    try:
+        rows = json.loads(text).get("channel_ranges", {})
+        return {str(name): [float(number) for number in row] for name, row in rows.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _mismatch(where, f"{error!r}", "the JSON that calibration wrote") from error
 
 
 def apply_json(text: str, planned: Graph, where: str) -> Graph:

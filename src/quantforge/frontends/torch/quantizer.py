@@ -1,9 +1,9 @@
 """The quantization of a torch module whose data comes by the user's own loop.
 
-    capture -> prepare -> equalize weights -> place | the user's loop, observed | solve -> correct biases -> graph
+    capture -> prepare -> place | the user's loop: equalize, then count | solve -> correct biases -> graph
 
-The steps are those of `quantization.flow`; only the loop in the middle belongs to the user. Equalization looks at
-weights alone here, so that a later process gets the same float graph without data.
+The steps are those of `quantization.flow`; only the loop in the middle belongs to the user. The ranges that
+equalization goes by are kept beside the plan, so that a later process gets the same float graph without data.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from quantforge.calibration.methods import RangeMethod, ScaleKind
 from quantforge.diagnostics import InputError
 from quantforge.frontends.torch.import_ import import_module
 from quantforge.frontends.torch.module import QuantizedModule
 from quantforge.frontends.torch.observe import LoopObserver
-from quantforge.frontends.torch.quant_info import apply_json, to_json
+from quantforge.frontends.torch.quant_info import apply_json, ranges_of, to_json
 from quantforge.frontends.torch.run import TorchExecutor
 from quantforge.graph import Graph, QuantSpec
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.rounding import Rounding
+from quantforge.passes.equalize_layers import equalize_layers, grouped_values
 from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.passes.result import Note
 from quantforge.quantization.bias_correction import correct_biases
-from quantforge.quantization.equalize import equalize
-from quantforge.quantization.flow import LOOK_MACS, LOOK_SAMPLES, affordable_samples, macs_of
+from quantforge.quantization.flow import LOOK_MACS, affordable_samples, first_samples, macs_of
 from quantforge.quantization.placement import place
 from quantforge.quantization.recipe import (
     DPU_PLACEMENT,
@@ -40,6 +41,8 @@ from quantforge.quantization.recipe import (
     TensorRule,
 )
 from quantforge.quantization.solve import solve, tensor_rule
+
+LOOK_SAMPLES = range(2, 129)  # kept for equalization and bias correction, at least and at most
 
 
 def dpu_recipe(bits: int = 8) -> Recipe:
@@ -56,7 +59,7 @@ def dpu_recipe(bits: int = 8) -> Recipe:
         bias=BiasRule(IntFormat(bits), BiasScale.OWN),
         placement=DPU_PLACEMENT,
         replace_relu6=True,
-        equalize=Equalization(activations=False),
+        equalize=Equalization(),
         correct_bias=True,
     )
 
@@ -90,14 +93,11 @@ class ModuleQuantizer:
                 "Q0507", f"recipe {recipe.name}", "nothing to quantize", "one operator of its kinds",
                 "check that the module computes something, or use another configuration",
             )  # fmt: skip
-        if recipe.equalize is not None:
-            options = replace(recipe.equalize, activations=False)
-            equalized = equalize(self.base, TorchExecutor(), (), self.places, options)
-            self.base, self.notes = equalized.graph, [*self.notes, *equalized.notes]
         self.graph: Graph | None = None
+        self._ranges: dict[str, list[float]] = {}
         self._observer: LoopObserver | None = None
 
-    def observed_module(self) -> QuantizedModule:
+    def observed_module(self, device: str = "cpu") -> QuantizedModule:
         """The float module that counts what it computes; `solve` uses what it has seen."""
         rules = {
             name: tensor_rule(self.recipe.activations, self.recipe, group.values)
@@ -107,8 +107,28 @@ class ModuleQuantizer:
         }
         macs = sum(macs_of(self.base, op) for op in self.base.ops)
         samples = affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES)
-        self._observer = LoopObserver(self.base, rules, samples)
+        looked = self._looked_at()
+        equalized = None if self.recipe.equalize is None else self._equalize
+        self._observer = LoopObserver(self.base, rules, samples, looked, equalized, device)
         return QuantizedModule(self.base, self._forward, self._observer)
+
+    def _looked_at(self) -> tuple[str, ...]:
+        """The values whose channels equalization may scale."""
+        stored = {name for group in self.places.groups for name in group.values}
+        wanted = self.recipe.equalize is not None and self.recipe.equalize.activations
+        return tuple(n for n in dict.fromkeys(grouped_values(self.base)) if n in stored) if wanted else ()
+
+    def _equalize(self, ranges: Mapping[str, NDArray[np.float64]]) -> Graph:
+        """Equalize the base graph by `ranges`, by the weights alone where there are none."""
+        options = self.recipe.equalize
+        if options is not None:
+            wanted = dict(ranges) if options.activations else None
+            found = equalize_layers(
+                self.base, options.sweeps, include_bias=options.include_bias, ranges=wanted
+            )
+            self.base, self.notes = found.graph, [*self.notes, *found.notes]
+        self._ranges = {name: row.tolist() for name, row in ranges.items()}
+        return self.base
 
     def solve(self) -> Graph:
         """Scales from what the observed module has seen, and corrected biases.
@@ -127,10 +147,15 @@ class ModuleQuantizer:
                 name for name in dict.fromkeys((*observer.names, *inputs)) if not graph.value(name).is_const
             ]
             session = TorchExecutor().session(self.base, looked)
-            graph, notes = correct_biases(graph, session, observer.kept, self.recipe)
+            kept = first_samples(observer.kept, LOOK_SAMPLES.stop - 1, self._is_open())
+            graph, notes = correct_biases(graph, session, kept, self.recipe)
             self.notes += notes
         self.graph = self._with_bias_rounding(graph)
         return self.graph
+
+    def _is_open(self) -> bool:
+        """Whether batches may be cut."""
+        return all(isinstance((self.base.value(name).shape or (1,))[0], str) for name in self.base.inputs)
 
     def quantized_module(self) -> QuantizedModule:
         """The module that computes as the quantized graph says."""
@@ -138,7 +163,7 @@ class ModuleQuantizer:
 
     def quant_info(self, version: str) -> str:
         """The text of ``quant_info.json``."""
-        return to_json(self._solved(), version, self.recipe.correct_bias)
+        return to_json(self._solved(), version, self.recipe.correct_bias, self._ranges)
 
     def bias_corrections(self) -> dict[str, list[float]]:
         """What bias correction took off each bias, by parameter name."""
@@ -155,6 +180,8 @@ class ModuleQuantizer:
             InputError: Q1411 when the files do not belong to this model and recipe, Q1412 when bias corrections are
                 missing or of other shapes.
         """
+        ranges = ranges_of(info, where)
+        self._equalize({name: np.array(row) for name, row in ranges.items()})
         graph = apply_json(info, self._planned(), where)
         if self.recipe.correct_bias:
             self._correct(graph, corrections, where)

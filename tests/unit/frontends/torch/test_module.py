@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -46,19 +48,27 @@ def test_parameters_have_their_names_and_share_memory_with_the_module() -> None:
     assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
-def test_the_observer_sees_what_it_asked_for() -> None:
+def test_the_observer_sees_what_it_asked_for_and_may_change_constants() -> None:
     seen: list[Any] = []
+
+    user = Residual().eval()
+    doubled = import_module(user, torch.zeros(1, 3, 6, 6))
+    bias = doubled.value("conv2.bias")
+    doubled.set_value(replace(bias, const=np.asarray(bias.const) + 1))
 
     class Watch:
         names = ("conv1", "relu_1")
+        graph = doubled
 
         def add(self, inputs: Any, observed: Any) -> None:
             seen.append((set(inputs), {name: tensor.shape for name, tensor in observed.items()}))
 
-    user = Residual().eval()
     module = QuantizedModule(import_module(user, torch.zeros(1, 3, 6, 6)), user.forward, Watch())
     x = torch.randn(2, 3, 6, 6)
     torch.testing.assert_close(module(x), user(x))
+    own = module.state_dict()["conv2.bias"]
+    torch.testing.assert_close(own, user.conv2.bias.detach() + 1)  # the observer's graph from then on
+    assert user.conv2.bias.data_ptr() != own.data_ptr()
     assert seen == [({"x"}, {"conv1": (2, 4, 6, 6), "relu_1": (2, 4, 6, 6)})]
 
 

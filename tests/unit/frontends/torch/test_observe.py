@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from quantforge.calibration.methods import RangeMethod, ScaleKind, Statistic  # noqa: E402
 from quantforge.calibration.runner import calibrate  # noqa: E402
+from quantforge.calibration.sketch import sketch_of  # noqa: E402
 from quantforge.diagnostics import CalibrationError  # noqa: E402
 from quantforge.frontends.torch.observe import LoopObserver  # noqa: E402
-from quantforge.graph import Graph, Value  # noqa: E402
+from quantforge.graph import Graph, Op, Value  # noqa: E402
 from quantforge.quantization.recipe import TensorRule  # noqa: E402
 
 RULES = {
@@ -57,8 +60,33 @@ def test_the_first_samples_are_kept_as_copies_and_no_more() -> None:
         tensors = {name: torch.from_numpy(array.copy()) for name, array in batch.items()}
         watch.add({"all": tensors["all"]}, tensors)
         tensors["all"].zero_()
-    assert [list(kept) for kept in watch.kept] == [["all"]]
+    assert [list(kept) for kept in watch.kept] == [["all"], ["all"]]
     np.testing.assert_array_equal(watch.kept[0]["all"], batches()[0]["all"])
+
+
+def test_the_first_samples_are_looked_at_then_counted_on_the_equalized_graph() -> None:
+    graph = Graph("g", [Value("x", ("batch", 3, 5)), Value("y", ("batch", 3, 5))], inputs=["x"])
+    graph.add_op(Op("neg", "n", ("x",), ("y",)))
+    other, told = graph.copy(), []
+
+    def equalized(ranges: Mapping[str, np.ndarray]) -> Graph:
+        told.append(ranges)
+        return other
+
+    watch = LoopObserver(graph, {"y": RULES["all"]}, 3, ("x",), equalized)
+    data = [batch["all"] for batch in batches()]
+    for i, array in enumerate(data):
+        x = torch.from_numpy(array)
+        assert watch.names == (("x",) if i < 2 else ("y",))
+        watch.add({"x": x}, {"x": x} if i < 2 else {"y": -x})
+        assert watch.graph is (graph if i < 1 else other)
+    np.testing.assert_array_equal(told[0]["x"], np.abs(np.concatenate(data[:2])).max((0, 2)))
+    found = watch.calibration()
+    assert (found.batches, found.samples) == (4, 8)
+    assert found.sketch("y") == sketch_of([-array for array in data])
+    short = LoopObserver(graph, {"y": RULES["all"]}, 30, ("x",), equalized)
+    short.add({"x": torch.from_numpy(data[0])}, {"x": torch.from_numpy(data[0])})
+    assert short.calibration().samples == 2
 
 
 def test_no_batch_and_bad_numbers_are_refused() -> None:

@@ -8,7 +8,14 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed")
 
 from quantforge.diagnostics import InputError
-from quantforge.frontends.torch.quant_info import apply_json, graph_md5, node_names, to_json, type_name
+from quantforge.frontends.torch.quant_info import (
+    apply_json,
+    graph_md5,
+    node_names,
+    ranges_of,
+    to_json,
+    type_name,
+)
 from quantforge.graph import Graph, Op, QuantSpec
 from quantforge.numerics.formats import INT8, UINT8
 from quantforge.numerics.rounding import Rounding
@@ -38,9 +45,9 @@ UNIT = {
 
 
 def test_names_types_and_entries_are_those_of_the_original() -> None:
-    data = json.loads(to_json(quantized(**SPECS), "1.0", True))
+    data = json.loads(to_json(quantized(**SPECS), "1.0", True, {"x": [0.1, 2.0]}))
     assert list(data) == [
-        "param", "output", "input", "fast_finetuned", "bias_corrected", "version", "graph_md5"
+        "param", "output", "input", "fast_finetuned", "bias_corrected", "version", "graph_md5", "channel_ranges"
     ]  # fmt: skip
     assert list(data["output"]) == ["net::nndct_input_0", "net::nndct_relu_2"]
     assert data["output"]["net::nndct_input_0"] == [[8, 4]]
@@ -67,7 +74,7 @@ def test_types_of_operators() -> None:
 
 
 def test_a_file_gives_back_the_steps() -> None:
-    graph, text = quantized(**SPECS), to_json(quantized(**SPECS), "1.0", True)
+    graph, text = quantized(**SPECS), to_json(quantized(**SPECS), "1.0", True, {"x": [0.1, 2.0]})
     found = apply_json(text, quantized(**UNIT), "file")
     for name in SPECS:
         value = name.replace("__", ".")
@@ -75,7 +82,7 @@ def test_a_file_gives_back_the_steps() -> None:
 
 
 def test_files_of_other_models_are_refused() -> None:
-    text = to_json(quantized(**SPECS), "1.0", True)
+    text = to_json(quantized(**SPECS), "1.0", True, {"x": [0.1, 2.0]})
     fewer = {name: spec for name, spec in UNIT.items() if name != "x"}
     other = Net()
     model = other.done(other.conv("c", "x", 4))
@@ -91,3 +98,11 @@ def test_files_of_other_models_are_refused() -> None:
     ):
         with pytest.raises(InputError, match="Q1411 file"):
             apply_json(given, planned, "file")
+
+
+def test_channel_ranges_come_back_and_files_of_the_original_have_none() -> None:
+    assert ranges_of(to_json(quantized(**SPECS), "1.0", True, {"x": [0.1, 2.0]}), "file") == {"x": [0.1, 2.0]}
+    assert ranges_of("{}", "file") == {}
+    for text in ("{", "[]", '{"channel_ranges": {"x": 3}}'):
+        with pytest.raises(InputError, match="Q1411 file"):
+            ranges_of(text, "file")
