@@ -20,7 +20,7 @@ def check_flat(model: XModel, target: DpuTarget, options: CompileOptions) -> Non
     Raises:
         InputError: Q1100 for a fix without its numbers, Q1101 when the model is not quantized or compiled already,
             Q1102 for operators in a circle, Q1103 for an input shape that is not the model's, Q1104 for a batch that
-            the target does not take, Q1110 for an operator that XIR does not know and that does not say what it gives.
+            the target does not take, Q1110 for an operator XIR does not know that does not say what it gives.
     """
     _check_form(model)
     for op in model.ops.values():
