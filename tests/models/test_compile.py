@@ -1,9 +1,9 @@
 """Compiled real models: against files that the original compiler made, and against the quantized model's integers.
 
 Compared with the published pair of point pillars (quantized, and compiled by the original for two DPUs). What
-differs: our constants carry their data (the original keeps it reordered in a register), programs are quantforge's own,
-tensors in the workspace lie elsewhere (ours is smaller), more of them stay on the chip, and on Versal the original packs
-parameters tighter (here each starts at a multiple of 4096 bytes).
+differs: our constants carry their data (the original keeps it reordered in a register), programs are quantforge's
+own, tensors in the workspace lie elsewhere (ours is smaller), more of them stay on the chip, and on Versal the
+original packs parameters tighter (here each starts at a multiple of 4096 bytes).
 """
 
 from __future__ import annotations

@@ -72,6 +72,10 @@ def fuse(
     emission.run()
     outputs = tuple(emission.output(name) for name in returned)
     absorbed = frozenset(name for cluster in clusters.values() for name in cluster.members)
+    for name, op in flat.ops.items():
+        left = devices.get(name) == "DPU" and name not in absorbed and name not in claimed
+        if left and op.kind not in ("data", "const", "fix"):
+            reasons.setdefault(name, f"there is no fixed-point form of {op.kind} here")
     return Fused(
         emission.model, emission.devices, reasons, emission.integers, emission.floats, outputs, absorbed
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from quantforge.compiler.fuse import fuse
 from quantforge.compiler.settle import settle
 from quantforge.targets.dpu import load_dpu
+from quantforge.xmodel.model import Attr
 from tests.flat_xmodels import B4096, Net, all_dpu, check_same, compiled, kinds
 
 TARGET = load_dpu(B4096)
@@ -19,7 +20,7 @@ def test_devices_outputs_and_where_values_went() -> None:
         "x": "USER", "conv_w": "DPU", "conv_b": "DPU", "conv": "DPU", "conv_relu_fix_y": "CPU", "y": "CPU",
     }  # fmt: skip
     assert found.integers["conv_relu_fix"] == "conv" and found.outputs == ("conv_relu_fix_y", "y")
-    assert found.reasons == {}
+    assert found.reasons == {"y": "there is no fixed-point form of sigmoid here"}
 
 
 def test_an_operator_the_inspection_keeps_is_not_fused() -> None:
@@ -56,3 +57,11 @@ def test_claimed_operators_stay_as_they_are() -> None:
     found = fuse(model, all_dpu(model), TARGET, ("conv_relu_fix",), {"conv_relu"})
     assert "conv2d" in [op.kind for op in found.model.ops.values()]
     assert "another accelerator" in found.reasons["conv"]
+
+
+def test_an_operator_without_a_fixed_point_form_has_a_reason() -> None:
+    net = Net()
+    x = net.fix(net.conv("conv", net.data("x", (1, 5, 5, 3), 4), 4), 3)
+    net.op("best", "argmax", [x], (1, 5, 5, 1), {"axis": Attr("int32", 3)})
+    model, report = compiled(net.done())
+    assert "argmax" in kinds(model) and "argmax" in report.reasons["best"]

@@ -2,14 +2,15 @@
 
 y[..., o] = x[..., begin + o step] is the product with a matrix of zeros and ones, exact on integers: the weights have
 fix point 0 and the sum is not shifted. It costs multiplications and saves a visit to the CPU, so it is done only
-where the DPU has the input already and needs the result.
+where the DPU has the input already and needs the result. The attribute `pick_channels` (begin, step) tells an engine
+that can slice that it may.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from quantforge.compiler.fusing.draft import Cluster, Draft, NotOnDpuError, Scene, int32, text
+from quantforge.compiler.fusing.draft import Cluster, Draft, NotOnDpuError, Scene, int32, int32s, text
 from quantforge.compiler.fusing.windows import Axis, window_attrs
 from quantforge.compiler.grid import Grid
 from quantforge.xmodel.model import Attrs, XOp
@@ -41,6 +42,7 @@ def pick_channels(scene: Scene, op: XOp) -> Cluster:
         "nonlinear": text("NONE"),
         "shift_cut": int32(0),
         "group": int32(1),
+        "pick_channels": int32s([begin[3] % shape[3], step[3]]),
     }
     args = {"input": (name,), "weights": (weights.name,)}
     conv = Draft(f"{op.name}(PickChannels)", "conv2d-fix", out, tail.grid, args, attrs, tail.fix.tensor.name)

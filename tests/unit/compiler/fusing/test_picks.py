@@ -17,6 +17,7 @@ def test_every_second_channel_is_a_convolution() -> None:
     net = shuffled((0, 0, 0, 1), (1, 1, 1, 2), (1, 4, 5, 3))
     model, report = check_same(net.done(), devices=all_dpu(net.model) | {"pick": "CPU"})
     pick = model.ops["pick(PickChannels)"]
+    assert pick.get("pick_channels") == (1, 2)
     assert pick.kind == "conv2d-fix" and pick.get("shift_cut") == 0 and report.reasons == {}
     assert report.devices["DPU"] == 1
 
