@@ -84,8 +84,8 @@ def _make(folder: Path) -> None:
 def _write(kind: str, path: Path, inspection: Inspection) -> None:
     from quantforge.files import write_atomic
     from quantforge.reporting import inspection_drawing as drawing
-    from quantforge.reporting.inspection_html import inspection_page
     from quantforge.reporting.inspection_json import inspection_json
+    from quantforge.reporting.inspection_page import inspection_page
     from quantforge.reporting.inspection_text import inspection_text
 
     writers: dict[str, Callable[[Inspection], str | bytes]] = {

@@ -6,18 +6,21 @@ adds tooltips, sorting, filtering, copying and the histogram selector, and the p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 
+from quantforge.inspection import Inspection
 from quantforge.quantization.report import QuantizationReport
 from quantforge.reporting import listings, sections, wording
+from quantforge.reporting.inspection_html import TITLE, inspection_section
 from quantforge.reporting.markup import element, escape
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 HASH_LENGTH = 12
 
 
-def to_html(report: QuantizationReport) -> str:
-    """The whole page as text."""
+def to_html(report: QuantizationReport, inspections: Sequence[Inspection] = ()) -> str:
+    """The whole page as text; `inspections` say where the quantized model runs, one section each."""
     parts = {
         "culprits": ("Where the loss comes from", sections.culprits(report)),
         "error": ("Error by layer", sections.errors(report)),
@@ -29,6 +32,8 @@ def to_html(report: QuantizationReport) -> str:
         "notes": ("What the passes did", listings.notes(report)),
         "recipe": ("Recipe", listings.recipe(report)),
     }
+    for number, inspection in enumerate(inspections):
+        parts[f"devices-{number}"] = (f"{TITLE}: {inspection.target}", inspection_section(inspection))
     shown = {key: part for key, part in parts.items() if part[1]}
     links = (element("a", escape(title), href=f"#s-{key}") for key, (title, _) in shown.items())
     body = [

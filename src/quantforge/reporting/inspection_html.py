@@ -1,12 +1,9 @@
-"""An inspection as HTML: a section of the report of a quantization, or a page of its own."""
+"""An inspection as a section of an HTML page, such as the report of a quantization."""
 
 from __future__ import annotations
 
-from importlib import resources
-
 from quantforge.inspection import Inspection, Verdict
 from quantforge.reporting import wording
-from quantforge.reporting.html import POLICY
 from quantforge.reporting.inspection_drawing import FILLS, inspection_svg
 from quantforge.reporting.inspection_wording import counts, drawn, headline, share
 from quantforge.reporting.markup import element, escape, table
@@ -24,29 +21,6 @@ def inspection_section(inspection: Inspection) -> str:
     ]
     lead = element("p", *(element("span", escape(fact)) for fact in facts), class_="facts")
     return lead + _cpu(inspection) + _graph(inspection)
-
-
-def inspection_page(inspection: Inspection) -> str:
-    """A whole page that loads nothing."""
-    title = f"{inspection.model} on {inspection.target}"
-    head = element(
-        "head",
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-        '<meta name="color-scheme" content="light dark">',
-        element("title", f"{escape(title)}: inspection"),
-        element("style", _asset("page.css")),
-    )
-    content = (
-        element("header", element("p", "Inspection", class_="kicker"), element("h1", escape(title))),
-        element("section", element("h2", TITLE), inspection_section(inspection), id="s-inspection"),
-        element("script", _asset("page.js")),
-    )
-    return (
-        "<!doctype html>\n"
-        + element("html", head, element("body", element("main", *content)), lang="en")
-        + "\n"
-    )
 
 
 def _cpu(inspection: Inspection) -> str:
@@ -83,8 +57,6 @@ def _graph(inspection: Inspection) -> str:
         ),
         class_="key",
     )
-    return legend + element("div", inspection_svg(inspection), class_="scroll card graphbox", tabindex="0")
-
-
-def _asset(name: str) -> str:
-    return resources.files("quantforge.reporting").joinpath(name).read_text("utf-8")
+    return legend + element(
+        "div", inspection_svg(inspection), class_="scroll card graphbox devices", tabindex="0"
+    )
