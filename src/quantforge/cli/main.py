@@ -29,6 +29,7 @@ VERBS = {
     "compile": ("quantforge.cli.compile_", "compile_", "Compile a quantized model for a DPU."),
     "inspect": ("quantforge.cli.inspect_", "inspect", "Say what of a model runs on a DPU."),
     "targets": ("quantforge.cli.targets", "targets", "List the DPUs, or show one."),
+    "cost": ("quantforge.cli.cost", "cost", "Predict what a compiled model costs on a DPU."),
     "doctor": ("quantforge.cli.doctor", "doctor", "Say what works on this machine."),
     "explain": ("quantforge.cli.explain", "explain", "Explain a diagnostic code."),
 }
