@@ -66,10 +66,12 @@ def test_notes() -> None:
     build.unary("relu", build.many("add", [x, x], "twice", (1, 8, 8, 8)), "fused")
     build.unary("relu", x, "alone")
     build.unary("transpose", "alone", "turned", order=(0, 3, 1, 2))
+    build.unary("strided_slice", "fused", "every_other", strides=(1, 1, 1, 2))
     notes = {verdict.name: verdict.notes for verdict in inspect(build.model, ZCU102).verdicts}
     assert notes["fused"] == ()
     assert notes["alone"][0].startswith("alone")
     assert notes["turned"][0].startswith("layout_transpose")
+    assert notes["every_other"][0].startswith("the compiler picks channels")
 
 
 def test_a_compiled_model_is_reported_as_it_is() -> None:
