@@ -8,7 +8,6 @@ original packs parameters tighter (here each starts at a multiple of 4096 bytes)
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -110,9 +109,7 @@ def test_integers_are_those_of_the_quantized_model(name: str) -> None:
     samples = [{n: rng.standard_normal(graph.value(n).shape).astype(np.float32) for n in graph.inputs}]
     found = quantize(graph, samples, recipe="dpu-cnn")
     flat = lower(concrete(absorb(import_model(found.model))), node_of=single_node)
-    start = time.process_time()
     made = compilation(flat, load_dpu("DPUCZDX8G_ISA1_B4096"))
-    assert time.process_time() - start < 20
     assert made.report.devices["DPU"] <= 2
     model = read_xmodel(to_bytes(made.model))
     feeds = xir_float.in_xir_order(flat, samples[0])

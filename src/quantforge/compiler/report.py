@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from quantforge.compiler.prediction import Prediction, predict
 from quantforge.compiler.schedule import Schedule
 from quantforge.diagnostics import Diagnostic
 from quantforge.targets.dpu import DpuTarget
@@ -49,6 +50,7 @@ class CompileReport:
         reasons: Why operators are on the CPU.
         notices: What the caller should know.
         seconds: Time taken.
+        prediction: What it will cost on the target; None where the target's clock is not known.
     """
 
     model: str
@@ -58,6 +60,7 @@ class CompileReport:
     reasons: Mapping[str, str]
     notices: tuple[Diagnostic, ...]
     seconds: float
+    prediction: Prediction | None = None
 
     @property
     def devices(self) -> dict[str, int]:
@@ -93,6 +96,8 @@ class CompileReport:
         for subgraph in self.subgraphs:
             if subgraph.device == "DPU":
                 lines += _dpu_lines(subgraph)
+        if self.prediction is not None and self.prediction.subgraphs:
+            lines.append(self.prediction.text())
         if self.reasons:
             lines.append("On the CPU:")
             lines += [f"  {name}: {reason}" for name, reason in self.reasons.items()]
@@ -128,7 +133,14 @@ def report_of(
             SubgraphReport(*base, tiled, sizes.get(0, 0), sizes.get(1, 0), schedule.on_chip_bytes)
         )
     return CompileReport(
-        model.name, target.name, target.fingerprint, tuple(subgraphs), dict(reasons), tuple(notices), seconds
+        model.name,
+        target.name,
+        target.fingerprint,
+        tuple(subgraphs),
+        dict(reasons),
+        tuple(notices),
+        seconds,
+        None if target.frequency_mhz is None else predict(model, target),
     )
 
 

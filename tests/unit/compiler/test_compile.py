@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from copy import deepcopy
 
 import pytest
@@ -108,11 +107,3 @@ def test_nothing_is_lost_between_two_dpu_parts() -> None:
     net.fix(pooled, 3)
     _, report = check_same(net.done())
     assert report.devices["DPU"] == 2
-
-
-def test_a_deep_network_takes_seconds_not_minutes() -> None:
-    """Not a benchmark: a step that is quadratic in elements would take minutes here."""
-    flat = classifier(30, 64, size=56).done("probabilities")
-    start = time.process_time()
-    compile_model(flat, load_dpu(B4096))
-    assert time.process_time() - start < 20
