@@ -223,24 +223,26 @@ class _Importer:
 
     def _folded(self, node: fx.Node) -> bool:
         """Compute now what depends on constants alone."""
-        result = node.meta["val"]
+        results = pytree.tree_leaves(node.meta["val"])
         tensors = [item for item in pytree.tree_leaves((node.args, node.kwargs)) if isinstance(item, fx.Node)]
-        if not isinstance(result, torch.Tensor) or _is_random(node.target) or not _is_fixed(result):
+        if _is_random(node.target) or not all(_is_small(result) for result in results):
             return False
         if any(
             item not in self._known or not self._graph.value(self._known[item]).is_const for item in tensors
         ):
             return False
-        if result.numel() > _LARGEST_FOLDED:
-            return False
         data = {item: torch.from_numpy(self._graph.value(self._known[item]).const) for item in tensors}
-        args, kwargs = pytree.tree_map(lambda item: data.get(item, item) if isinstance(item, fx.Node) else item,
-                                       (tuple(node.args), dict(node.kwargs)))  # fmt: skip
+
+        def filled(item: Any) -> Any:
+            return data[item] if isinstance(item, fx.Node) else item
+
+        args, kwargs = pytree.tree_map(filled, (tuple(node.args), dict(node.kwargs)))
         if "device" in kwargs:
             kwargs["device"] = torch.device("cpu")
-        name = self._namer.layer(node)
-        self._graph.set_value(constant_value(name, node.target(*args, **kwargs)))  # type: ignore[operator]
-        self._known[node] = name
+        names = self._value_names(node, self._namer.layer(node))
+        found = node.target(*args, **kwargs)  # type: ignore[operator]
+        for name, tensor in zip(names, pytree.tree_leaves(found), strict=True):
+            self._graph.set_value(constant_value(name, tensor))
         return True
 
     def _outputs(self) -> list[Any]:
@@ -285,8 +287,11 @@ def _has_tensors(result: Any) -> bool:
     return any(isinstance(item, torch.Tensor) for item in items)
 
 
-def _is_fixed(tensor: torch.Tensor) -> bool:
-    return all(isinstance(size, int) for size in tensor.shape)
+def _is_small(result: Any) -> bool:
+    """Whether a traced result is a tensor of known and moderate size."""
+    if not isinstance(result, torch.Tensor) or not all(isinstance(size, int) for size in result.shape):
+        return False
+    return result.numel() <= _LARGEST_FOLDED
 
 
 def _is_random(target: Any) -> bool:

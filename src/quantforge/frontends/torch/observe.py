@@ -22,7 +22,6 @@ from quantforge.calibration.sketch import Sketch
 from quantforge.diagnostics import CalibrationError
 from quantforge.frontends.torch.run import TorchExecutor
 from quantforge.graph import Array, Graph
-from quantforge.quantization.equalize import CHANNEL_AXIS
 
 Ranges = NDArray[np.float64]
 Equalized = Callable[[Mapping[str, Ranges]], Graph]
@@ -38,7 +37,7 @@ class LoopObserver:
         graph: Whose values they are.
         rules: The rule of each value to count.
         samples: How many samples to keep, from the first on; whole batches.
-        looked: Values whose channels `equalized` wants to know.
+        looked: Values whose channels `equalized` wants to know, and the axis of their channels.
         equalized: From ranges per channel (float64 [channels], by value) to the graph to go on with.
         device: Where kept samples are run again.
     """
@@ -48,7 +47,7 @@ class LoopObserver:
         graph: Graph,
         rules: Mapping[str, RangeRule],
         samples: int,
-        looked: tuple[str, ...] = (),
+        looked: Mapping[str, int] | None = None,
         equalized: Equalized | None = None,
         device: str = "cpu",
     ) -> None:
@@ -59,7 +58,7 @@ class LoopObserver:
         self._wanted = samples
         self._batches = 0
         self._seen = 0
-        self._looked, self._ranges = looked, dict[str, Ranges]()
+        self._looked, self._ranges = dict(looked or {}), dict[str, Ranges]()
         self._equalized = equalized
         self._device = device
         self.kept: list[dict[str, Array]] = []
@@ -67,7 +66,7 @@ class LoopObserver:
     @property
     def names(self) -> tuple[str, ...]:
         """The values it wants to see of the next batch."""
-        return tuple(self._sketches) if self._equalized is None else self._looked
+        return tuple(self._sketches) if self._equalized is None else tuple(self._looked)
 
     def add(self, inputs: Mapping[str, torch.Tensor], observed: Mapping[str, torch.Tensor]) -> None:
         """Take one batch.
@@ -82,9 +81,8 @@ class LoopObserver:
             self._count_batch(arrays, next((t.shape[0] for t in inputs.values() if t.ndim), 1))
             return
         for name, tensor in observed.items():
-            largest = (
-                tensor.detach().abs().amax([axis for axis in range(tensor.ndim) if axis != CHANNEL_AXIS])
-            )
+            channel = self._looked[name] % tensor.ndim
+            largest = tensor.detach().abs().amax([axis for axis in range(tensor.ndim) if axis != channel])
             found = largest.cpu().numpy().astype(np.float64)
             self._ranges[name] = np.maximum(self._ranges[name], found) if name in self._ranges else found
         if sum(map(_samples, self.kept)) >= self._wanted:

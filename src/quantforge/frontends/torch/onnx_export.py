@@ -15,6 +15,7 @@ from onnx import helper, parser
 
 from quantforge.files import write_atomic
 from quantforge.frontends.onnx.emit import to_proto
+from quantforge.frontends.torch.onnx_native import with_onnx_nodes
 from quantforge.graph import Graph
 from quantforge.numerics.rounding import Rounding
 
@@ -47,7 +48,7 @@ def to_onnx(graph: Graph, recipe: str = "", batch: int | None = None) -> Any:
     Raises:
         UnsupportedError: Q0602 to Q0605 when ONNX cannot express something in the graph.
     """
-    even = graph.copy()
+    even = with_onnx_nodes(graph)
     modes: dict[str, Rounding] = {}
     for value in graph.values:
         if value.quant is not None and not value.is_const and value.quant.rounding is not Rounding.HALF_EVEN:

@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from quantforge.calibration.methods import RangeMethod, ScaleKind
+from quantforge.calibration.runner import Calibration
+from quantforge.calibration.sketch import sketch_of
 from quantforge.diagnostics import InputError
 from quantforge.frontends.torch.import_ import import_module
 from quantforge.frontends.torch.module import QuantizedModule
@@ -26,6 +28,7 @@ from quantforge.frontends.torch.run import TorchExecutor
 from quantforge.graph import Graph, QuantSpec
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.rounding import Rounding
+from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.equalize_layers import equalize_layers, grouped_values
 from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.passes.result import Note
@@ -112,11 +115,13 @@ class ModuleQuantizer:
         self._observer = LoopObserver(self.base, rules, samples, looked, equalized, device)
         return QuantizedModule(self.base, self._forward, self._observer)
 
-    def _looked_at(self) -> tuple[str, ...]:
-        """The values whose channels equalization may scale."""
+    def _looked_at(self) -> dict[str, int]:
+        """The values whose channels equalization may scale, and the axis of their channels."""
         stored = {name for group in self.places.groups for name in group.values}
-        wanted = self.recipe.equalize is not None and self.recipe.equalize.activations
-        return tuple(n for n in dict.fromkeys(grouped_values(self.base)) if n in stored) if wanted else ()
+        if self.recipe.equalize is None or not self.recipe.equalize.activations:
+            return {}
+        names = [name for name in dict.fromkeys(grouped_values(self.base)) if name in stored]
+        return {name: _channel_axis(self.base, name) for name in names}
 
     def _equalize(self, ranges: Mapping[str, NDArray[np.float64]]) -> Graph:
         """Equalize the base graph by `ranges`, by the weights alone where there are none."""
@@ -137,7 +142,7 @@ class ModuleQuantizer:
             CalibrationError: Q0201 when it has seen nothing.
         """
         observer = self._observer or LoopObserver(self.base, {}, 0)
-        calibration = observer.calibration()
+        calibration = self._with_constants(observer.calibration())
         graph = solve(
             self.base, self.places, self.recipe, lambda group, rule: calibration.spec(rule, *group.sources)
         )
@@ -152,6 +157,13 @@ class ModuleQuantizer:
             self.notes += notes
         self.graph = self._with_bias_rounding(graph)
         return self.graph
+
+    def _with_constants(self, calibration: Calibration) -> Calibration:
+        """Sketches of the constants that share a spec with other values, such as tables that are looked up in."""
+        names = {name for group in self.places.groups for name in group.sources if len(group.values) > 1}
+        data = {name: self.base.value(name).const for name in sorted(names)}
+        found = {name: sketch_of([array]) for name, array in data.items() if array is not None}
+        return replace(calibration, sketches={**calibration.sketches, **found})
 
     def _is_open(self) -> bool:
         """Whether batches may be cut."""
@@ -225,3 +237,11 @@ class ModuleQuantizer:
                 "run quant_model on calibration data, then export_quant_config()",
             )  # fmt: skip
         return self.graph
+
+
+def _channel_axis(graph: Graph, name: str) -> int:
+    """1 behind a convolution, the last axis behind a matrix product."""
+    op = graph.producer(name)
+    while op is not None and op.kind not in WEIGHTED and op.inputs:
+        op = graph.producer(op.inputs[0])
+    return -1 if op is not None and op.kind in ("inner-product", "matmul") else 1

@@ -73,7 +73,7 @@ def test_the_first_samples_are_looked_at_then_counted_on_the_equalized_graph() -
         told.append(ranges)
         return other
 
-    watch = LoopObserver(graph, {"y": RULES["all"]}, 3, ("x",), equalized)
+    watch = LoopObserver(graph, {"y": RULES["all"]}, 3, {"x": 1}, equalized)
     data = [batch["all"] for batch in batches()]
     for i, array in enumerate(data):
         x = torch.from_numpy(array)
@@ -84,7 +84,7 @@ def test_the_first_samples_are_looked_at_then_counted_on_the_equalized_graph() -
     found = watch.calibration()
     assert (found.batches, found.samples) == (4, 8)
     assert found.sketch("y") == sketch_of([-array for array in data])
-    short = LoopObserver(graph, {"y": RULES["all"]}, 30, ("x",), equalized)
+    short = LoopObserver(graph, {"y": RULES["all"]}, 30, {"x": -2}, equalized)
     short.add({"x": torch.from_numpy(data[0])}, {"x": torch.from_numpy(data[0])})
     assert short.calibration().samples == 2
 

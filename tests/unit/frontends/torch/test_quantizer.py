@@ -14,7 +14,7 @@ from quantforge.frontends.torch.quantizer import ModuleQuantizer, dpu_recipe  # 
 from quantforge.graph import Graph  # noqa: E402
 from quantforge.ops.interpreter import Interpreter  # noqa: E402
 from quantforge.quantization.flow import quantize_graph  # noqa: E402
-from tests.unit.frontends.torch.modules import Residual, Twice  # noqa: E402
+from tests.unit.frontends.torch.modules import Residual, Transformer, Twice  # noqa: E402
 
 
 def images(batches: int = 3) -> list[Any]:
@@ -70,6 +70,23 @@ def test_another_process_gets_the_same_graph_from_the_files(network: Any) -> Non
         assert other.quant == value.quant
         if value.const is not None:
             np.testing.assert_array_equal(other.const, value.const)
+
+
+def test_a_transformer_with_a_table_goes_all_the_way() -> None:
+    torch.manual_seed(3)
+    module, tokens = Transformer().eval(), torch.randint(0, 10, (4, 5))
+    first = ModuleQuantizer(module, tokens[:1], None, dpu_recipe())
+    first.observed_module()(tokens)
+    first.solve()
+    second = ModuleQuantizer(module, tokens[:1], None, dpu_recipe())
+    second.load(first.quant_info("1.0"), first.bias_corrections(), "file")
+    with torch.no_grad():
+        want, found, again = (
+            m(tokens) for m in (module, first.quantized_module(), second.quantized_module())
+        )
+    assert torch.equal(found, again)
+    noise = float((found - want).square().sum() / want.square().sum())
+    assert 0 < noise < 10 ** (-15 / 10)
 
 
 def test_what_is_missing_is_said(module: Any) -> None:
