@@ -35,6 +35,16 @@ def test_the_command_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         assert main(arguments) == 0, line
     assert (tmp_path / "digits_int8.onnx").exists()
     assert (tmp_path / "digits" / "report.html").exists()
+    verbs = ["targets", "inspect", "compile", "cost", "run", "compare"]
+    lines = [line for line in blocks("")[1].splitlines() if line.startswith("quantforge")]
+    assert [line.split()[1] for line in lines] == verbs
+    for line in lines:
+        arguments = [word.replace("out/", f"{tmp_path}/") for word in shlex.split(line, comments=True)[1:]]
+        assert main(arguments) == 0, line
+    names: dict[str, object] = {}
+    exec(blocks("python")[1].replace("out/", f"{tmp_path}/"), names)
+    (logits,) = names["outputs"]  # type: ignore[misc]
+    assert logits.shape == (1, 10) and logits.any()
 
 
 def test_the_vai_q_onnx_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -54,5 +64,5 @@ def test_the_vai_q_onnx_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         "model_output": str(tmp_path / "out.onnx"),
         "calibration_data_reader": Reader(),
     }
-    exec(blocks("python")[1], names)
+    exec(blocks("python")[2], names)
     assert (tmp_path / "out.onnx").exists()
