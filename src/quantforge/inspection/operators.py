@@ -227,6 +227,9 @@ def _transpose(view: View, op: XOp, target: DpuTarget) -> Reasons:
     """A transpose that only moves axes of size 1 leaves the memory as it is."""
     shape = view.op(op.args["input"][0]).tensor.shape
     order = tuple(op.get("order", ()))
+    if sorted(order) != list(range(len(shape))):
+        found, limit = f"the order {list(order)} of {len(shape)} axes", "every axis once"
+        return (rejected(found, limit, "correct the order", "transpose"),)
     solid = [axis for axis in order if shape[axis] != 1]
     if solid == sorted(solid):
         return ()

@@ -172,7 +172,9 @@ def test_transposes_stay_when_memory_does() -> None:
     build.data((1, 1, 4, 8))
     build.unary("transpose", "x", "still", order=(0, 2, 1, 3))
     build.unary("transpose", "x", "moved", order=(0, 1, 3, 2))
+    build.unary("transpose", "x", "wrong", order=(0, 1, 4, 2))
     assert reasons(build, "still") == []
+    assert reasons(build, "wrong") == [("pattern_rejected", "transpose")]
     assert reasons(build, "moved") == [("pattern_rejected", "transpose")]
 
 
