@@ -22,7 +22,9 @@ FILE = click.Path(path_type=Path)
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-x", "--xmodel", required=True, type=FILE, help="The quantized xmodel.")
-@click.option("-a", "--arch", required=True, help="arch.json of the DPU, or what quantforge takes as a target.")
+@click.option(
+    "-a", "--arch", required=True, help="arch.json of the DPU, or what quantforge takes as a target."
+)
 @click.option("-o", "--output_dir", required=True, type=FILE, help="Folder for the compiled xmodel.")
 @click.option("-n", "--net_name", required=True, help="Name of the compiled xmodel.")
 @click.option("-e", "--options", help="""JSON object in quotes, such as '{"input_shape": "1,224,224,3"}'.""")
