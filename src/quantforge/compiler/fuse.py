@@ -13,7 +13,7 @@ from quantforge.compiler.emission import Emission
 from quantforge.compiler.fusing.draft import Cluster, NotOnDpuError, Rule, Scene
 from quantforge.compiler.fusing.elementwise import requantize
 from quantforge.compiler.fusing.hard import fuse_hard
-from quantforge.compiler.fusing.rules import DETOURS, RULES
+from quantforge.compiler.fusing.rules import RULES
 from quantforge.targets.dpu_records import DpuTarget
 from quantforge.xmodel.model import XModel, XOp
 
@@ -65,7 +65,7 @@ def fuse(
     """
     scene = Scene(flat, devices, target, returned)
     clusters, reasons = _clusters(scene, set(claimed))
-    clusters = fuse_hard(scene, _detours(scene, clusters))
+    clusters = fuse_hard(scene, clusters)
     clusters, idle = _busy(clusters)
     reasons |= idle
     emission = Emission(flat, clusters, returned)
@@ -104,24 +104,10 @@ def _clusters(scene: Scene, claimed: set[str]) -> tuple[dict[str, Cluster], dict
 
 
 def _rule(scene: Scene, op: XOp) -> Rule | None:
-    """What may fuse `op`: nothing where the inspection keeps it on the CPU and there is no detour."""
+    """What may fuse `op`: nothing where the inspection keeps it on the CPU."""
     if op.kind == "fix":
         return requantize if scene.op(op.producers[0]).kind == "fix" else None
-    if scene.devices.get(op.name) == "DPU":
-        return RULES.get(op.kind)
-    return DETOURS.get(op.kind) if scene.devices.get(op.name) == "CPU" else None
-
-
-def _detours(scene: Scene, clusters: dict[str, Cluster]) -> dict[str, Cluster]:
-    """Without detours that do not lead from the DPU to the DPU."""
-    reads = {name for cluster in clusters.values() for name in cluster.reads}
-    return {
-        result: cluster
-        for result, cluster in clusters.items()
-        if scene.devices.get(cluster.members[0]) == "DPU"
-        or len(cluster.members) == 1
-        or (result in reads and any(name in clusters for name in cluster.reads))
-    }
+    return RULES.get(op.kind) if scene.devices.get(op.name) == "DPU" else None
 
 
 def _busy(clusters: dict[str, Cluster]) -> tuple[dict[str, Cluster], dict[str, str]]:

@@ -79,10 +79,8 @@ def _verdict(scene: Scene, op: XOp, devices: dict[str, Device]) -> Verdict:
 def _notes(scene: Scene, op: XOp) -> tuple[str, ...]:
     if op.kind == "transpose" and tuple(op.get("order", ())) in _LAYOUTS:
         return ("layout_transpose: between NHWC and NCHW, which the exporter put here",)
-    if any(reason.rule == "strided_slice.stride" for reason in scene.reasons.get(op.name, ())):
-        return (
-            "the compiler picks channels by a convolution where the DPU has the operators around this one",
-        )
+    if op.name in scene.picks and not scene.reasons[op.name]:
+        return ("a convolution with weights of zeros and ones picks the channels",)
     if op.kind in ACTIVATIONS and not scene.reasons[op.name] and op.name not in scene.fused:
         return ("alone: no operator in front of it does it in the same step",)
     return ()

@@ -29,6 +29,7 @@ CONVOLUTIONS = tuple(
 )
 RESHAPES = frozenset({"reshape", "flatten", "squeeze", "identity"})
 ACTIVATIONS = frozenset({"relu", "relu6", "leaky-relu", "hard-sigmoid", "hard-swish"})
+_WIDEST = 256  # input channels of a convolution, in lanes
 # Operators that copy or pick numbers: rounding before them is rounding behind them.
 MOVING = frozenset(
     {*RESHAPES, "transpose", "concat", "strided_slice", "pixel-shuffle", "reorg", "gstiling", "pad"}
@@ -209,6 +210,14 @@ def _pad(view: View, op: XOp, target: DpuTarget) -> Reasons:
 
 def _slice(view: View, op: XOp, target: DpuTarget) -> Reasons:
     return reasons_against("strided_slice", facts.slice_facts(view, op), target)
+
+
+def picks_channels(view: View, op: XOp, target: DpuTarget) -> bool:
+    """Whether a slice takes every n-th channel of an image that a convolution of `target` can read."""
+    shape, steps = view.op(op.args["input"][0]).tensor.shape, tuple(op.get("strides", ()))
+    lanes = target.conv.input_channel_parallel or 1
+    whole = len(shape) == 4 and len(steps) == 4 and op.tensor.shape[:3] == shape[:3]
+    return whole and steps[3] > 1 and not op.get("begin_mask", 0) and shape[3] <= _WIDEST * lanes
 
 
 def _blocks(view: View, op: XOp, target: DpuTarget) -> Reasons:

@@ -18,6 +18,7 @@ from quantforge.inspection.operators import (
     IDLE,
     RESHAPES,
     convolution_with_pad,
+    picks_channels,
     reasons_of,
     rejected,
 )
@@ -41,6 +42,8 @@ class Scene:
         fused: Operators that are done in the same step as another one.
         pads: Zero paddings, and a convolution that can take each of them along.
         alone: What speaks against those paddings as operators of their own.
+        picks: Slices that step over channels, and what speaks against them where the DPU does not have the operators
+            around them; between those a convolution with weights of zeros and ones picks the channels.
     """
 
     def __init__(self, view: View, target: DpuTarget) -> None:
@@ -51,6 +54,7 @@ class Scene:
         self.fused: dict[str, str] = {}
         self.pads: dict[str, str] = {}
         self.alone: dict[str, Reasons] = {}
+        self.picks: dict[str, Reasons] = {}
         self.activations = Activations(view, target)
 
     def on_dpu(self, op: XOp) -> bool:
@@ -65,6 +69,7 @@ def resolve(view: View, target: DpuTarget) -> Scene:
     for name in scene.names:
         scene.reasons[name] = reasons_of(view, view.op(name), target) or batch
     _fuse_pads(scene)
+    _allow_picks(scene)
     _settle(scene)
     while _drop_idle(scene):
         _settle(scene)
@@ -100,7 +105,7 @@ def _fused(scene: Scene) -> dict[str, str]:
 
 
 def _objections(scene: Scene, op: XOp) -> Iterator[Reason]:
-    for check in (_pad, _chain, _activation, _reshape, _concat, _shuffle, _rounding):
+    for check in (_pad, _pick, _chain, _activation, _reshape, _concat, _shuffle, _rounding):
         reason = check(scene, op)
         if reason is not None:
             yield reason
@@ -110,6 +115,17 @@ def _pad(scene: Scene, op: XOp) -> Reason | None:
     """What speaks against a pad of its own, when no convolution takes it along."""
     alone = scene.alone.get(op.name, ())
     return alone[0] if alone and op.name not in scene.fused else None
+
+
+def _pick(scene: Scene, op: XOp) -> Reason | None:
+    """What speaks against a step over channels that does not lead from the DPU to the DPU."""
+    reasons = scene.picks.get(op.name)
+    if reasons is None:
+        return None
+    between = scene.on_dpu(scene.view.inputs(op)[0]) and any(
+        scene.on_dpu(reader) for reader in scene.view.used_by(op.name)
+    )
+    return None if between else reasons[0]
 
 
 def _chain(scene: Scene, op: XOp) -> Reason | None:
@@ -203,6 +219,14 @@ def _fuse_pads(scene: Scene) -> None:
         if inner and all(_takes(scene, reader, pad) for reader in readers):
             scene.alone[name], scene.reasons[name] = scene.reasons[name], ()
             scene.pads[name] = readers[0].name
+
+
+def _allow_picks(scene: Scene) -> None:
+    """Slices that take every n-th channel of an image, which a convolution can do."""
+    for name in scene.names:
+        op, reasons = scene.view.op(name), scene.reasons[name]
+        if reasons and op.kind == "strided_slice" and picks_channels(scene.view, op, scene.target):
+            scene.picks[name], scene.reasons[name] = reasons, ()
 
 
 def _takes(scene: Scene, op: XOp, pad: XOp) -> bool:

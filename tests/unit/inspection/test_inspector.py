@@ -66,12 +66,17 @@ def test_notes() -> None:
     build.unary("relu", build.many("add", [x, x], "twice", (1, 8, 8, 8)), "fused")
     build.unary("relu", x, "alone")
     build.unary("transpose", "alone", "turned", order=(0, 3, 1, 2))
-    build.unary("strided_slice", "fused", "every_other", strides=(1, 1, 1, 2))
-    notes = {verdict.name: verdict.notes for verdict in inspect(build.model, ZCU102).verdicts}
+    build.op("strided_slice", "every_other", (1, 8, 8, 4), {"input": ("fused",)}, strides=(1, 1, 1, 2))
+    build.many("add", ["every_other", "every_other"], "sum", (1, 8, 8, 4))
+    build.op("strided_slice", "last", (1, 8, 8, 2), {"input": ("sum",)}, strides=(1, 1, 1, 2))
+    verdicts = {verdict.name: verdict for verdict in inspect(build.model, ZCU102).verdicts}
+    notes = {name: verdict.notes for name, verdict in verdicts.items()}
     assert notes["fused"] == ()
     assert notes["alone"][0].startswith("alone")
     assert notes["turned"][0].startswith("layout_transpose")
-    assert notes["every_other"][0].startswith("the compiler picks channels")
+    assert notes["every_other"][0].startswith("a convolution with weights of zeros and ones")
+    assert verdicts["every_other"].device == "DPU"
+    assert verdicts["last"].device == "CPU" and verdicts["last"].reasons[0].rule == "strided_slice.stride"
 
 
 def test_a_compiled_model_is_reported_as_it_is() -> None:

@@ -1,9 +1,9 @@
 """Every n-th channel, which the load and save engines cannot skip to: a convolution with ones for weights.
 
 y[..., o] = x[..., begin + o step] is the product with a matrix of zeros and ones, exact on integers: the weights have
-fix point 0 and the sum is not shifted. It costs multiplications and saves a visit to the CPU, so it is done only
-where the DPU has the input already and needs the result. The attribute `pick_channels` (begin, step) tells an engine
-that can slice that it may.
+fix point 0 and the sum is not shifted. It costs multiplications and saves a visit to the CPU, so the inspection
+allows it only where the DPU has the input already and needs the result. The attribute `pick_channels` (begin, step)
+tells an engine that can slice that it may.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from quantforge.compiler.grid import Grid
 from quantforge.xmodel.model import Attrs, XOp
 
 _WIDEST = 256  # input channels of a convolution, in lanes
+
+
+def steps_over_channels(op: XOp) -> bool:
+    """Whether a slice has a step along the last of four axes."""
+    strides = op.get("strides", ())
+    return len(strides) == 4 and strides[3] > 1
 
 
 def pick_channels(scene: Scene, op: XOp) -> Cluster:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from quantforge.compiler.fusing import convolutions, elementwise, moves, picks, pools
-from quantforge.compiler.fusing.draft import Rule
+from quantforge.compiler.fusing.draft import Cluster, Rule, Scene
+from quantforge.xmodel.model import XOp
 
 CONVOLUTIONS = tuple(
     f"{prefix}conv{rank}d"
     for prefix in ("", "depthwise-", "transposed-", "transposed-depthwise-")
     for rank in (2, 3)
 )
+
+_COPIED_SLICE = moves.copying("strided_slice-fix", ("begin", "end", "strides", "begin_mask", "end_mask"))
+
+
+def _slice(scene: Scene, op: XOp) -> Cluster:
+    return (picks.pick_channels if picks.steps_over_channels(op) else _COPIED_SLICE)(scene, op)
+
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(CONVOLUTIONS, convolutions.convolution),
@@ -33,15 +41,9 @@ RULES: dict[str, Rule] = {
     "transpose": moves.transpose,
     "concat": moves.concat,
     "pad": moves.pad,
-    "strided_slice": moves.copying(
-        "strided_slice-fix", ("begin", "end", "strides", "begin_mask", "end_mask")
-    ),
+    "strided_slice": _slice,
     "gstiling": moves.copying("tile-fix", ("stride", "reverse")),
     "reorg": moves.copying("reorg-fix", ("scale", "reverse")),
     "pixel-shuffle": moves.shuffle,
     "resize": moves.resize,
 }
-
-# For operators that the inspection keeps on the CPU in their own form: another form that a DPU has, between
-# operators of a DPU.
-DETOURS: dict[str, Rule] = {"strided_slice": picks.pick_channels}
