@@ -33,6 +33,9 @@ FILE = click.Path(path_type=Path)
     help="Add the remedies of an earlier report.json, or lines of a .toml file.",
 )
 @click.option("--report", type=FILE, help="Folder for report.html, report.json and plan.json.")
+@click.option(
+    "--inspect", "dpus", multiple=True, metavar="DPU", help="With --report: also say what runs on this DPU."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def quantize(
     model: Path,
@@ -43,6 +46,7 @@ def quantize(
     sketches: Path | None,
     remedies: Path | None,
     report: Path | None,
+    dpus: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Quantize MODEL (.onnx) with the data of --data and write it to --output.
@@ -55,7 +59,11 @@ def quantize(
     from quantforge.frontends.quantize import quantize as run
     from quantforge.quantization.recipe_file import load_recipe
     from quantforge.reporting import print_report, to_json
+    from quantforge.targets.dpu import load_dpu
 
+    if dpus and report is None:
+        raise click.UsageError("--inspect needs --report")
+    targets = [load_dpu(name) for name in dpus]
     chosen = load_recipe(recipe)
     if remedies is not None:
         chosen = apply_remedies(chosen, remedies)
@@ -72,7 +80,7 @@ def quantize(
             batch_size=data.batch,
             sketches=sketches,
         )
-        page = None if folder is None else write_reports(result, folder)
+        page = None if folder is None else write_reports(result, folder, targets)
     if as_json:
         click.echo(to_json(result.report), nl=False)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from quantforge.files import check_writable, write_atomic
 
 if TYPE_CHECKING:
     from quantforge.frontends.quantize import Result
+    from quantforge.inspection import Inspection
+    from quantforge.targets.dpu import DpuTarget
 
 PAGE = "report.html"
 
@@ -40,10 +42,21 @@ def report_folder(folder: Path) -> Iterator[Path]:
                 path.rmdir()
 
 
-def write_reports(result: Result, folder: Path) -> Path:
-    """Write the three files; returns the path of the page."""
+def write_reports(result: Result, folder: Path, targets: Sequence[DpuTarget] = ()) -> Path:
+    """Write the three files; the page also says what runs on `targets`. Returns its path."""
     from quantforge.reporting import to_html, to_json
 
     write_atomic(folder / "plan.json", result.plan.to_json())
     write_atomic(folder / "report.json", to_json(result.report))
-    return write_atomic(folder / PAGE, to_html(result.report))
+    return write_atomic(folder / PAGE, to_html(result.report, _inspections(result, targets)))
+
+
+def _inspections(result: Result, targets: Sequence[DpuTarget]) -> list[Inspection]:
+    if not targets:
+        return []
+    from quantforge.compiler.lower import lower
+    from quantforge.frontends.onnx import single_node
+    from quantforge.inspection import inspect
+
+    flat = lower(result.graph, node_of=single_node)
+    return [inspect(flat, target) for target in targets]

@@ -60,6 +60,15 @@ def test_the_report_folder_and_its_remedies(tmp_path: Path, capsys: pytest.Captu
     assert after.recipe_text != before.recipe_text
 
 
+def test_the_page_says_what_runs_on_a_dpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["quantize", MODEL, "--data", DATA, "-o", str(tmp_path / "int8.onnx"), "--inspect", "KV260"]
+    assert main(arguments) == 2
+    assert "--inspect needs --report" in capsys.readouterr().err
+    assert main([*arguments, "--report", str(tmp_path / "report")]) == 0
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "Where it runs: DPUCZDX8G_ISA1_B4096" in page
+
+
 def test_sketches_are_written_then_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sketches = tmp_path / "digits.sketches"
     command = ["quantize", MODEL, "--data", DATA, "--sketches", str(sketches), "--json", "-o"]
