@@ -23,12 +23,12 @@ class Deployed:
     """
 
     def __init__(self, quantized: str, target: str, threads: int) -> None:
-        from quantforge.cli.compile_ import run_compile
+        from quantforge.deployment import deploy
         from quantforge.runtime.graph_runner import GraphRunner
         from quantforge.xmodel.read import read_xmodel
 
         path = Path(quantized).with_suffix(".xmodel")
-        run_compile(Path(quantized), target, path, vectors=0)
+        deploy(quantized, target, path, vectors=0)
         self._runner = GraphRunner(read_xmodel(path), threads=threads)
         (tensor,) = self._runner.input_tensors()
         if tensor.fix_point is None:

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from quantforge.deployment import deploy
     from quantforge.diagnostics import Diagnostic, QuantforgeError, explain
     from quantforge.frontends.compare import compare
     from quantforge.frontends.quantize import Result, quantize
@@ -23,6 +24,7 @@ __all__ = [
     "Recipe",
     "Result",
     "compare",
+    "deploy",
     "explain",
     "quantize",
 ]
@@ -35,6 +37,7 @@ _HOMES = {
     "Recipe": "quantforge.quantization.recipe",
     "Result": "quantforge.frontends.quantize",
     "compare": "quantforge.frontends.compare",
+    "deploy": "quantforge.deployment",
     "explain": "quantforge.diagnostics",
     "quantize": "quantforge.frontends.quantize",
 }

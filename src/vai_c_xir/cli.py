@@ -1,8 +1,8 @@
 """``vai_c_xir -x MODEL -a ARCH -o FOLDER -n NET [--options JSON]`` (user guide UG1414, chapter 4).
 
 The two other compilers of the guide, `vai_c_tensorflow` (-f) and `vai_c_tensorflow2` (-m), take models of TensorFlow.
-They would be this function with another reader: `quantforge.cli.compile_.run_compile` reads by the file's ending, and
-`read_flat` is the place where a reader for .pb and .h5 files is added.
+They would be this function with another reader: `quantforge.deployment.read_flat` reads by the file's ending, and is
+the place where a reader for .pb and .h5 files is added.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 
-from quantforge.cli.compile_ import run_compile
 from quantforge.cli.show import show_diagnostic
 from quantforge.diagnostics import InputError, QuantforgeError
 
@@ -31,7 +30,12 @@ FILE = click.Path(path_type=Path)
 def vai_c_xir(xmodel: Path, arch: str, output_dir: Path, net_name: str, options: str | None) -> None:
     """Compile a quantized xmodel for a DPU."""
     _check_folder(output_dir)
-    click.echo(run_compile(xmodel, arch, output_dir, net_name, options).text())
+    from quantforge.compiler.options import parse_options
+    from quantforge.deployment import deploy
+
+    chosen = parse_options(options)
+    built = deploy(xmodel, arch, output_dir, name=net_name, options=chosen, tell=show_diagnostic)
+    click.echo(built.text())
 
 
 def _check_folder(path: Path) -> None:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from quantforge.compiler.build import Built
-    from quantforge.compiler.options import CompileOptions
-    from quantforge.diagnostics import Diagnostic
-    from quantforge.targets.dpu import DpuTarget
-    from quantforge.xmodel.model import XModel
-
 FILE = click.Path(path_type=Path)
-XMODEL_ENDING = ".xmodel"
 
 
 @click.command("compile", short_help="Compile a quantized model for a DPU.")
@@ -63,83 +51,24 @@ def compile_(
     result. A quantized ONNX model rounds halves to even; the compiled model does the same, and gives the same numbers
     to the last bit. With `--arithmetic dpu` it rounds halves up and averages with the factors of the hardware.
     """
-    built = run_compile(
-        model, target, output, net_name, options, preprocess, vectors, hardware=arithmetic == "dpu"
+    from quantforge.cli.show import show_diagnostic
+    from quantforge.compiler.options import parse_options
+    from quantforge.deployment import deploy
+
+    settings = None
+    if preprocess is not None:
+        from quantforge.calibration.preprocessing import load_preprocessing
+
+        settings = load_preprocessing(preprocess)
+    built = deploy(
+        model,
+        target,
+        output,
+        name=net_name,
+        options=parse_options(options),
+        arithmetic="dpu" if arithmetic == "dpu" else "model",
+        preprocessing=settings,
+        vectors=vectors,
+        tell=show_diagnostic,
     )
     click.echo(built.text())
-
-
-def run_compile(
-    path: Path,
-    target: str,
-    output: Path,
-    net_name: str | None = None,
-    options: str | None = None,
-    preprocess: Path | None = None,
-    vectors: int = 1,
-    hardware: bool = False,
-) -> Built:
-    """What the verb and `vai_c_xir` do: read, compile, write; notices go to stderr."""
-    from quantforge.calibration.preprocessing import load_preprocessing
-    from quantforge.compiler.arithmetic import as_hardware
-    from quantforge.compiler.build import build, md5_of
-    from quantforge.compiler.compile import Attachments
-    from quantforge.compiler.options import parse_options
-    from quantforge.progress import track
-    from quantforge.targets.dpu import load_dpu
-
-    dpu, chosen = load_dpu(target), parse_options(options)
-    settings = (
-        None if preprocess is None else load_preprocessing(preprocess).model_dump_json(exclude_none=True)
-    )
-    built = None
-    for step in track(("reading", "compiling"), "compiling"):
-        if step == "reading":
-            flat, left = read_flat(path, dpu, chosen)
-            flat = as_hardware(flat) if hardware else flat
-        else:
-            recorded = _recorder(vectors) if vectors else None
-            extras = Attachments(settings, recorded, {str(path): md5_of(path)})
-            built = build(flat, dpu, output, net_name or path.stem, left, attachments=extras)
-    if built is None:
-        raise click.ClickException("nothing was compiled")
-    return built
-
-
-def read_flat(path: Path, target: DpuTarget, options: CompileOptions) -> tuple[XModel, CompileOptions]:
-    """The flat xmodel of a file, and the options that are left for the compiler."""
-    if path.suffix.lower() == XMODEL_ENDING:
-        from quantforge.xmodel.read import read_xmodel
-
-        return read_xmodel(path), options
-    from quantforge.compiler.lower import lower
-    from quantforge.compiler.options import ANY_INPUT
-    from quantforge.frontends.onnx import absorb, import_model, single_node
-
-    graph = absorb(import_model(str(path)))
-    shapes = {name or graph.inputs[0]: sizes for name, sizes in options.input_shapes.items()}
-    if ANY_INPUT in options.input_shapes and len(graph.inputs) > 1:
-        raise click.UsageError('input_shape of several inputs: {"input_shape": {"NAME": "1,3,224,224"}}')
-    batch = target.batch if target.family == "DPUCADF8H" else 1
-    flat = lower(graph, batch=batch, input_shapes=shapes, node_of=single_node)
-    return flat, replace(options, input_shapes={})
-
-
-def _recorder(samples: int) -> Callable[[XModel], bytes | None]:
-    """Records test vectors; what cannot run here has none, and that is said."""
-    from quantforge.cli.show import show_diagnostic
-    from quantforge.debugging.vectors import record_vectors
-    from quantforge.diagnostics import QuantforgeError
-
-    def record(model: XModel) -> bytes | None:
-        try:
-            return record_vectors(model, samples=samples)
-        except QuantforgeError as error:
-            show_diagnostic(_without_vectors(error.diagnostic))
-            return None
-
-    return record
-
-
-def _without_vectors(cause: Diagnostic) -> Diagnostic:
-    return replace(cause, where=f"no test vectors are kept: {cause.where}")
