@@ -5,11 +5,11 @@ Exit codes: 0 done, 1 the answer is no (a test failed, files differ), 2 a coded 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 
 import click
 
+from quantforge.cli.verbs import LazyVerbs
 from quantforge.diagnostics import QuantforgeError
 
 EXIT_ERROR = 2
@@ -28,28 +28,7 @@ VERBS = {
 }
 
 
-class LazyVerbs(click.Group):
-    """A group whose verbs are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in the order of the table."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one verb; None when there is no such verb."""
-        if cmd_name not in VERBS:
-            return None
-        module, function, _ = VERBS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), function)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs without importing them."""
-        with formatter.section("Verbs"):
-            formatter.write_dl([(verb, summary) for verb, (_, _, summary) in VERBS.items()])
-
-
-@click.group(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyVerbs, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 def command_line() -> None:
     """Look into xmodels, run them on the software DPU, and compare what they compute."""
 

@@ -7,12 +7,12 @@ bug in quantforge, never a mistake of the user's. A verb's module is imported on
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Sequence
 
 import click
 
 from quantforge.cli.show import show_diagnostic
+from quantforge.cli.verbs import LazyVerbs
 from quantforge.diagnostics import Diagnostic, InputError, QuantforgeError
 
 EXIT_ERROR = 2
@@ -35,37 +35,23 @@ VERBS = {
 }
 
 
-class LazyVerbs(click.Group):
-    """A group whose verbs are imported when they are used, so that `--help` and `explain` start fast."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in the order of the table."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one verb; None when there is no such verb."""
-        if cmd_name not in VERBS:
-            return None
-        module, function, _ = VERBS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), function)
-        return command
+class QuantforgeVerbs(LazyVerbs):
+    """The verbs of quantforge; an unknown one is a coded error that names the nearest."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb; an unknown one is a coded error that names the nearest."""
+        """Find the verb."""
         if not args[0].startswith("-") and args[0] not in VERBS:
             raise unknown_verb(args[0])
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs without importing them."""
-        with formatter.section("Verbs"):
-            formatter.write_dl([(verb, summary) for verb, (_, _, summary) in VERBS.items()])
-
 
 @click.group(
-    cls=LazyVerbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=QuantforgeVerbs,
+    verbs=VERBS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="quantforge", message="%(prog)s %(version)s")
 @click.pass_context

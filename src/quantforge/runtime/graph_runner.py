@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from types import TracebackType
-from typing import Any
 
 from quantforge.diagnostics import InputError
-from quantforge.runtime.buffers import TensorBuffer, checked, empty_buffers
 from quantforge.runtime.engines import Engine, Watch, engine_for
 from quantforge.runtime.fixed import Array
-from quantforge.runtime.jobs import Jobs
+from quantforge.runtime.job_runner import WORKERS, JobRunner
 from quantforge.runtime.program import CONSTANTS, DATA
-from quantforge.runtime.runner import WORKERS, check_fingerprint, store
-from quantforge.xmodel.model import Subgraph, Tensor, XModel, XOp
+from quantforge.runtime.runner import check_fingerprint
+from quantforge.xmodel.model import Subgraph, XModel, XOp
 
 
-class GraphRunner:
+class GraphRunner(JobRunner):
     """Runs jobs on all subgraphs of a compiled model, DPU and CPU, in topological order. Thread-safe.
 
     Inputs are the operators of the USER subgraphs; outputs those that nobody reads, or what the model's attribute
@@ -39,9 +36,9 @@ class GraphRunner:
         Raises:
             InputError: Q1207 for a model that is not compiled, Q1214 for subgraphs in a circle; else as `Runner`.
         """
-        self._inputs = tuple(op for op in model.ops.values() if op.kind in DATA)
-        self._outputs = outputs_of(model)
-        keep = tuple(op.name for op in self._outputs)
+        inputs = tuple(op for op in model.ops.values() if op.kind in DATA)
+        outputs = outputs_of(model)
+        keep = tuple(op.name for op in outputs)
         self._stages: list[Engine] = []
         for part in ordered_subgraphs(model):
             if part.get("device") != "USER":
@@ -50,52 +47,7 @@ class GraphRunner:
                 engine = engine_for(model, part, mode, threads, own)
                 self._stages.append(engine if watch is None else watch(engine))
         self._last_use = {op.name: i for i, stage in enumerate(self._stages) for op in stage.program.inputs}
-        self._jobs = Jobs(model.name, workers)
-
-    def input_tensors(self) -> list[Tensor]:
-        """Tensors that a job takes, in the order of its arrays."""
-        return [op.tensor for op in self._inputs]
-
-    def output_tensors(self) -> list[Tensor]:
-        """Tensors that a job gives, in the order of its arrays."""
-        return [op.tensor for op in self._outputs]
-
-    def input_buffers(self, wrap: Any = None) -> list[TensorBuffer]:
-        """New zeroed memory for each input."""
-        return empty_buffers(self._inputs, wrap)
-
-    def output_buffers(self, wrap: Any = None) -> list[TensorBuffer]:
-        """New zeroed memory for each output."""
-        return empty_buffers(self._outputs, wrap)
-
-    def execute_async(
-        self, inputs: Sequence[Any], outputs: Sequence[Any], enable_dynamic_array: bool = False
-    ) -> tuple[int, int]:
-        """Start a job on arrays or TensorBuffers; returns (job, 0). Errors as `Runner.execute_async`."""
-        feeds = checked(inputs, self._inputs, "input", enable_dynamic_array)
-        targets = checked(outputs, self._outputs, "output", enable_dynamic_array)
-        return self._jobs.start(lambda: store(self._execute(feeds), self._outputs, targets)), 0
-
-    def wait(self, job: int | tuple[int, int], timeout_ms: int | None = None) -> int:
-        """As `Runner.wait`."""
-        return self._jobs.wait(job[0] if isinstance(job, tuple) else int(job), timeout_ms)
-
-    def run(self, *inputs: Array) -> list[Array]:
-        """One job, waited for: outputs in new arrays; any batch."""
-        results = self._execute(checked(inputs, self._inputs, "input", True))
-        return [results[op.name] for op in self._outputs]
-
-    def close(self) -> None:
-        """Finish all jobs and end the threads."""
-        self._jobs.close()
-
-    def __enter__(self) -> GraphRunner:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().__init__(model.name, inputs, outputs, workers)
 
     def _execute(self, feeds: Sequence[Array]) -> dict[str, Array]:
         wanted = {op.name for op in self._outputs}
