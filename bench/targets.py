@@ -43,6 +43,13 @@ def _rest(row: Row, rows: Rows) -> float | None:
     return row.rest_s
 
 
+def _rest_by_float_pass(row: Row, rows: Rows) -> float | None:
+    bare = rows.get((row.model, "float", row.images))
+    if bare is None or not bare.calibrate_s or row.rest_s is None:
+        return None
+    return row.rest_s / bare.calibrate_s
+
+
 def _peak(row: Row, rows: Rows) -> float | None:
     return row.cost.peak_bytes / 1e6 if row.cost.peak_bytes else None
 
@@ -75,6 +82,8 @@ TARGETS = (
     Target("mobilenetv2_rescaled", "dpu-cnn-equalized", 256, "SQNR dB", _sqnr, at_least=25),
     Target("resnet50", "dpu-cnn", 64, "calibration / float pass", _calibration_by_float_pass, at_most=1.5),
     Target("resnet50", "dpu-cnn", 64, "the rest, s", _rest, at_most=2),
+    # the same on any machine: 2 s were promised for one whose float pass takes 1.5 s
+    Target("resnet50", "dpu-cnn", 64, "the rest / float pass", _rest_by_float_pass, at_most=2 / 1.5),
     Target("resnet50", "dpu-cnn", 64, "peak, MB", _peak, at_most=800),
     Target("resnet50", "dpu-cnn", 512, "peak, MB", _peak, at_most=800),
     Target("resnet50", "dpu-cnn", 512, "peak / peak of 64 images", _growth, at_most=1.05),

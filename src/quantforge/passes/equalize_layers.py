@@ -21,12 +21,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.graph import Graph, Op
+from quantforge.graph import Graph, Op, Value
 from quantforge.numerics.compiled import compiled
 from quantforge.ops.channels import WEIGHTED, input_channel_axis, is_depthwise, output_channel_axis
 from quantforge.passes.result import Note, PassResult
@@ -68,14 +70,19 @@ def equalize_layers(
     """
     graph = graph.copy()
     groups, notes = channel_groups(graph)
-    layers = {name: _layer(graph, name, include_bias) for g in groups for name in (*g.heads, *g.tails)}
+    names = list(dict.fromkeys(name for g in groups for name in (*g.heads, *g.tails)))
+    with ThreadPoolExecutor() as pool:  # passes over the weights run outside Python
+        rows = pool.map(lambda name: _layer(graph, name, include_bias), names)
+        layers = dict(zip(names, rows, strict=True))
     reach = {g.values[0]: found for g in groups if (found := _value_ranges(g, ranges or {})) is not None}
     for _ in range(sweeps):
         largest = max((_balance(group, layers, reach) for group in groups), default=0.0)
         if largest <= tolerance:
             break
-    for layer in layers.values():
-        _apply(graph, layer)
+    with ThreadPoolExecutor() as pool:
+        scaled = pool.map(lambda layer: list(_scaled(graph, layer)), layers.values())
+        for value in chain.from_iterable(scaled):
+            graph.set_value(value)
     done = [
         Note(
             NAME,
@@ -278,22 +285,21 @@ def _value_ranges(group: ChannelGroup, ranges: Mapping[str, Channels]) -> Channe
     return np.asarray(np.max(known, axis=0), np.float64) if known else None
 
 
-def _apply(graph: Graph, layer: _Layer) -> None:
+def _scaled(graph: Graph, layer: _Layer) -> Iterator[Value]:
+    """The constants of a layer that change: they are its own (`_scalable`), so that layers do not meet."""
     op = layer.op
     out, into = output_channel_axis(op), input_channel_axis(op)
-    _scale_const(
-        graph,
-        op.inputs[1],
+    yield from _scaled_const(
+        graph.value(op.inputs[1]),
         {out: layer.out_scale, into: layer.in_scale}
         if out != into
         else {out: layer.out_scale * layer.in_scale},
     )
     if len(op.inputs) > 2 and op.inputs[2]:
-        _scale_const(graph, op.inputs[2], {0: layer.out_scale})
+        yield from _scaled_const(graph.value(op.inputs[2]), {0: layer.out_scale})
 
 
-def _scale_const(graph: Graph, name: str, scales: Mapping[int | None, Channels]) -> None:
-    value = graph.value(name)
+def _scaled_const(value: Value, scales: Mapping[int | None, Channels]) -> Iterator[Value]:
     if value.const is None:
         return
     factor = np.ones([1] * value.const.ndim, np.float32)
@@ -303,4 +309,4 @@ def _scale_const(graph: Graph, name: str, scales: Mapping[int | None, Channels])
             shape[axis] = -1
             factor = factor * scale.astype(np.float32).reshape(shape)
     if np.any(factor != 1.0):  # one pass over the weights
-        graph.set_value(replace(value, const=value.const * factor))
+        yield replace(value, const=value.const * factor)
