@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import quantforge
-from quantforge.compiler.compile import Attachments, compile_model
+from quantforge.compiler.compile import Attachments, compilation
 from quantforge.compiler.lower import lower
 from quantforge.compiler.settle import settle
 from quantforge.debugging.vectors import record_vectors
@@ -54,7 +54,7 @@ def compiled(round_mode: str) -> Path:
     model = flat(round_mode)
     devices = dict.fromkeys(settle(model).model.ops, "DPU")
     attachments = Attachments(preprocessing=PREPROCESSING, vectors=record_vectors)
-    made = compile_model(model, load_dpu("ZCU102"), devices=devices, attachments=attachments)
+    made = compilation(model, load_dpu("ZCU102"), devices=devices, attachments=attachments).model
     return write_xmodel(made, folder() / f"{round_mode}.xmodel")
 
 

@@ -16,7 +16,6 @@ from quantforge.diagnostics import Diagnostic, InputError, QuantforgeError
 from quantforge.frontends.onnx import absorb, import_model, single_node
 from quantforge.frontends.quantize import Result
 from quantforge.graph import Graph
-from quantforge.progress import track
 from quantforge.targets.dpu import DpuTarget, load_dpu
 from quantforge.xmodel.model import XModel
 from quantforge.xmodel.read import read_xmodel
@@ -55,22 +54,17 @@ def deploy(
     Raises:
         QuantforgeError: With a code; no output is left behind.
     """
-    dpu, chosen = load_dpu(target), options or CompileOptions()
-    built = None
-    for step in track(("reading", "compiling"), "compiling"):
-        if step == "reading":
-            flat, left = read_flat(model, dpu, chosen)
-            flat = as_hardware(flat) if arithmetic == "dpu" else flat
-        else:
-            settings = None if preprocessing is None else preprocessing.model_dump_json(exclude_none=True)
-            recorded = _recorder(vectors, tell) if vectors else None
-            source = {str(model): md5_of(model)} if isinstance(model, str | Path) else {}
-            net_name = name or (Path(model).stem if isinstance(model, str | Path) else flat.name)
-            built = build(
-                flat, dpu, output, net_name, left, attachments=Attachments(settings, recorded, source)
-            )
-    assert built is not None  # noqa: S101  the loop's second step made it
-    return built
+    dpu = load_dpu(target)
+    flat, left = read_flat(model, dpu, options or CompileOptions())
+    flat = as_hardware(flat) if arithmetic == "dpu" else flat
+    named = isinstance(model, str | Path)
+    extras = Attachments(
+        None if preprocessing is None else preprocessing.model_dump_json(exclude_none=True),
+        _recorder(vectors, tell) if vectors else None,
+        {str(model): md5_of(model)} if isinstance(model, str | Path) else {},
+    )
+    net_name = name or (Path(str(model)).stem if named else flat.name)
+    return build(flat, dpu, output, net_name, left, attachments=extras)
 
 
 def read_flat(

@@ -7,6 +7,7 @@ lists of these, and dicts from text to int32, string or bytes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -20,15 +21,17 @@ from xir.errors import ATTRIBUTE, refused
 Self = TypeVar("Self", bound="HasAttrs")
 
 
-class HasAttrs:
+class HasAttrs(ABC):
     """What graphs, operators, tensors and subgraphs have in common."""
 
     @property
+    @abstractmethod
     def _attrs(self) -> Attrs:
-        raise NotImplementedError
+        """The attributes of the record behind it."""
 
+    @abstractmethod
     def _label(self) -> str:
-        raise NotImplementedError
+        """What it is called in errors."""
 
     def _kind_of(self, name: str) -> str | None:
         """The kind that a definition gives to an attribute; None where there is no definition."""

@@ -16,7 +16,7 @@ import pytest
 
 import quantforge
 from quantforge.compiler.arithmetic import as_hardware
-from quantforge.compiler.compile import compile_model
+from quantforge.compiler.compile import compilation
 from quantforge.compiler.lower import lower
 from quantforge.debugging.sources import DataChoice, compare_sources
 from quantforge.frontends.onnx import absorb, single_node
@@ -53,7 +53,7 @@ def deployed(
     data = [{source: batch} for batch in samples.batches(samples.calibration, size)]
     quantized, compiled = folder / "quantized.onnx", folder / "compiled.xmodel"
     quantforge.quantize(DATA / f"{name}.onnx", data, recipe="dpu-cnn", output=quantized)
-    write_xmodel(compile_model(flat(quantized), load_dpu(TARGET)), compiled)
+    write_xmodel(compilation(flat(quantized), load_dpu(TARGET)).model, compiled)
     yield name, samples, quantized, compiled
 
 
@@ -79,7 +79,7 @@ def test_every_tensor_equals_the_quantized_models(deployed: Any, engine: str) ->
 def test_what_the_hardware_rounds_otherwise_has_a_reason(deployed: Any, tmp_path: Path) -> None:
     name, samples, quantized, _ = deployed
     path = tmp_path / "hardware.xmodel"
-    write_xmodel(compile_model(as_hardware(flat(quantized)), load_dpu(TARGET)), path)
+    write_xmodel(compilation(as_hardware(flat(quantized)), load_dpu(TARGET)).model, path)
     found = compare_sources(str(quantized), f"{path}@run", few(name, samples))
     alone = [tensor.alone for tensor in found.tensors if tensor.alone is not None]
     assert sum(one.different for one in alone) > 0

@@ -62,19 +62,6 @@ class Attachments:
     sources: Mapping[str, str] | None = None
 
 
-def compile_model(
-    model: XModel,
-    target: DpuTarget,
-    options: CompileOptions | None = None,
-    plugins: Sequence[Plugin] = (),
-    *,
-    devices: Devices | None = None,
-    attachments: Attachments | None = None,
-) -> XModel:
-    """Compile `model`, which stays as it is, for `target`; see `compilation` for arguments and errors."""
-    return compilation(model, target, options, plugins, devices=devices, attachments=attachments).model
-
-
 def compilation(
     model: XModel,
     target: DpuTarget,
@@ -84,7 +71,7 @@ def compilation(
     devices: Devices | None = None,
     attachments: Attachments | None = None,
 ) -> Compilation:
-    """Compile and report.
+    """Compile `model`, which stays as it is, and report.
 
     Args:
         model: A flat quantized model: `quantforge.compiler.lower.lower`, or a file of a quantizer of Vitis AI.

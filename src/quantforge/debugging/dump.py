@@ -5,24 +5,76 @@
     <folder>/<DPU subgraph>/output/<sample>.<layer>.bin      what comes out
     <folder>/<CPU subgraph>/<tensor>_<sample>.bin            every tensor of the CPU
 
-A file holds the elements of one sample as they lie in memory: int8 of a DPU, float32 of the CPU. Source: user guide
-UG1414, chapter on debugging, dumping and comparing layer by layer.
+A file holds the elements of one sample as they lie in memory: int8 of a DPU, float32 of the CPU. `index.json` says
+which value of the source model a tensor holds and in which order of axes, so that a dump can be put beside that
+model. Source: user guide UG1414, chapter on debugging, dumping and comparing layer by layer.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from quantforge.debugging.names import graph_runner_file, layer_file
 from quantforge.debugging.stage import Array
+from quantforge.diagnostics import InputError
 from quantforge.files import write_atomic
 from quantforge.runtime.program import Program
-from quantforge.xmodel.model import XOp
+from quantforge.xmodel.model import XModel, XOp, value_of
 
 ALL = frozenset({"input", "internal", "output"})
+INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How a dump keeps a value: the tensor's name, its shape in memory, and the value's axes in that order."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    order: tuple[int, ...] = ()
+
+
+def write_index(folder: str | Path, model: XModel) -> Path:
+    """Write which tensor of a dump of `model` holds which value of its source; returns the file.
+
+    Raises:
+        InputError: Q0601 when it cannot be written.
+    """
+    orders = value_of(model.attrs, "quantforge_orders", {})
+    table = {
+        value: asdict(Kept(op.tensor.name, op.tensor.shape, tuple(orders.get(value, ()))))
+        for value, name in value_of(model.attrs, "quantforge_values", {}).items()
+        if (op := model.ops.get(name)) is not None
+    }
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return write_atomic(Path(folder) / INDEX, json.dumps(table, indent=1) + "\n")
+
+
+def read_index(folder: str | Path) -> dict[str, Kept]:
+    """What `write_index` wrote, by value; empty where there is none.
+
+    Raises:
+        InputError: Q1308 for an index that cannot be read.
+    """
+    path = Path(folder) / INDEX
+    if not path.is_file():
+        return {}
+    try:
+        table = json.loads(path.read_text("utf-8"))
+        return {
+            value: Kept(str(row["tensor"]), tuple(map(int, row["shape"])), tuple(map(int, row["order"])))
+            for value, row in table.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        fix = "dump the model again: quantforge run MODEL --dump FOLDER"
+        raise InputError(
+            "Q1308", str(path), f"{type(error).__name__}: {error}", "an index of a dump", fix
+        ) from error
 
 
 def write_dump(

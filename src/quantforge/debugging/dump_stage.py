@@ -2,7 +2,8 @@
 
 Files are raw numbers (.bin) or .npy, anywhere below the folder, called after tensors as in `dump`, with the numbers
 of sample and engine and the ending ``_aquant`` left aside. What a raw file means is taken from the stage it is
-compared with: as many bytes as elements are integers, four times as many are float32.
+compared with, or from the dump's index (`dump.read_index`) where that stage is the source model: as many bytes as
+elements are integers, four times as many are float32.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from quantforge.calibration.samples import InputInfo
+from quantforge.debugging.dump import Kept
 from quantforge.debugging.names import layer_file
-from quantforge.debugging.stage import Array, Arrays, Signal, Stage, real, reshaped
+from quantforge.debugging.stage import Array, Arrays, Signal, Stage, from_memory, real, reshaped
 from quantforge.diagnostics import InputError
 
 _ENGINE = re.compile(r"^(\d+)\.(.+)$")
@@ -25,8 +27,16 @@ _SAMPLE = re.compile(r"^(.+)_(\d+)$")
 class DumpStage:
     """Tensors read from files. Its samples are those of the dump, in order."""
 
-    def __init__(self, folder: str | Path, other: Stage, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        other: Stage,
+        shapes: Mapping[str, tuple[int, ...]],
+        index: Mapping[str, Kept] | None = None,
+    ) -> None:
         """Find the files of the tensors of `other`, whose `shapes` of one sample are given by signal.
+
+        `index` says how the dump keeps the signals, where that is otherwise than `other` does.
 
         Raises:
             InputError: Q1303 for a folder that is not there or has no file of any tensor, Q1308 for files of sizes
@@ -35,7 +45,8 @@ class DumpStage:
         self.label = str(folder)
         self.inputs: tuple[InputInfo, ...] = other.inputs
         self._shapes = shapes
-        self._files = _files(Path(folder), _known_names(other))
+        self._kept = index or {}
+        self._files = _files(Path(folder), _known_names(other, self._kept))
         self.signals: dict[str, Signal] = {}
         self._found: dict[str, dict[int, Path]] = {}
         for name, signal in other.signals.items():
@@ -60,8 +71,9 @@ class DumpStage:
         }
 
     def view(self, name: str, array: Array, shape: tuple[int, ...]) -> Array | None:
-        """The array itself: raw files are in the order of the stage they are compared with."""
-        return reshaped(array, shape)
+        """In the order of the stage it is compared with: the files' own, unless the index says otherwise."""
+        kept = self._kept.get(name)
+        return from_memory(array, kept.order, shape) if kept and kept.order else reshaped(array, shape)
 
     def feeds(self, inputs: Mapping[str, str]) -> Iterator[dict[str, Array]]:
         """The inputs of every sample as real numbers; `inputs` maps their names to the signals that hold them.
@@ -77,10 +89,15 @@ class DumpStage:
         if path is None:
             found, fix = f"no file of the input {signal!r}, sample {sample}", "give the data with --data"
             raise InputError("Q1303", self.label, found, "all inputs of the model", fix)
-        return real(self._read(signal, path), self.signals[signal].position).astype(np.float32)
+        stored = self.view(signal, self._read(signal, path), self._shapes[signal])
+        if stored is None:
+            expected, fix = f"the shape {list(self._shapes[signal])}", "dump the same model again"
+            raise InputError("Q1308", str(path), "axes that do not fit", expected, fix)
+        return real(stored, self.signals[signal].position).astype(np.float32)
 
     def _samples_of(self, signal: Signal) -> dict[int, Path]:
-        for name in (signal.tensor, signal.name, *signal.aliases):
+        kept = self._kept.get(signal.name)
+        for name in (*([kept.tensor] if kept else ()), signal.tensor, signal.name, *signal.aliases):
             known = self._files.get(layer_file(name))
             if known:
                 return known
@@ -90,10 +107,15 @@ class DumpStage:
         path = next(iter(known.values()))
         if path.suffix == ".npy":
             return bool(np.issubdtype(np.load(path, mmap_mode="r").dtype, np.integer))
-        return path.stat().st_size != 4 * int(np.prod(self._shapes[name]))
+        return path.stat().st_size != 4 * int(np.prod(self._file_shape(name)))
+
+    def _file_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of one sample as its file holds it."""
+        kept = self._kept.get(name)
+        return self._shapes[name] if kept is None else kept.shape
 
     def _read(self, name: str, path: Path) -> Array:
-        shape = self._shapes[name]
+        shape = self._file_shape(name)
         if path.suffix == ".npy":
             array = np.load(path, allow_pickle=False)
             return np.asarray(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
@@ -105,10 +127,10 @@ class DumpStage:
         return np.frombuffer(raw, types[len(raw)]).reshape(shape)
 
 
-def _known_names(other: Stage) -> frozenset[str]:
+def _known_names(other: Stage, index: Mapping[str, Kept]) -> frozenset[str]:
     """The names that files of the tensors of `other` may have."""
-    signals = other.signals.values()
-    return frozenset(layer_file(name) for s in signals for name in (s.tensor, s.name, *s.aliases))
+    names = {name for s in other.signals.values() for name in (s.tensor, s.name, *s.aliases)}
+    return frozenset(map(layer_file, names | {kept.tensor for kept in index.values()}))
 
 
 def _files(folder: Path, known: frozenset[str]) -> dict[str, dict[int, Path]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from quantforge.calibration.data import DataSource, open_data
-from quantforge.debugging.dump import write_dump
+from quantforge.debugging.dump import write_dump, write_index
 from quantforge.debugging.model_inputs import ModelInputs
 from quantforge.debugging.observe import Observer
 from quantforge.debugging.sources import DataChoice, own_preprocessing
@@ -100,6 +100,8 @@ def run_model(
     outputs = outputs_of(model)
     sums = [_Sums() for _ in outputs]
     observer = None if dump is None else Observer(model, engine)
+    if dump is not None:
+        write_index(dump, model)
     samples, seconds = 0, 0.0
     with GraphRunner(model, engine) as runner:
         for feeds in track(source, "running", source.batches):

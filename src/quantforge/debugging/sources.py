@@ -15,6 +15,7 @@ from quantforge.calibration.data import DataSource, open_data
 from quantforge.calibration.preprocessing import Preprocessing, preprocessing_of
 from quantforge.calibration.samples import InputInfo
 from quantforge.debugging.difference import RELATIVE
+from quantforge.debugging.dump import read_index
 from quantforge.debugging.dump_stage import DumpStage
 from quantforge.debugging.observe import MODES
 from quantforge.debugging.onnx_stage import OnnxStage
@@ -171,7 +172,8 @@ def _compare_dump(
     left: Stage, name: SourceName, data: DataChoice | None, samples: int | None, relative: float
 ) -> StageComparison:
     """A model beside a dump: as many samples as the dump has, from it or from `data`."""
-    dump = DumpStage(name.path, left, sample_shapes(left))
+    index = {} if isinstance(left, XmodelStage) else read_index(name.path)
+    dump = DumpStage(name.path, left, sample_shapes(left), index)
     batches: Iterable[Arrays]
     if data is None:
         batches = _dumped_inputs(left, dump)

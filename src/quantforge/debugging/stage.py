@@ -57,6 +57,14 @@ class Stage(Protocol):
         """A signal's array in another stage's order of axes and `shape`; None when it does not fit."""
 
 
+def from_memory(array: Array, order: tuple[int, ...], shape: tuple[int, ...]) -> Array | None:
+    """A tensor that keeps the axes of a value in `order`, in the value's own axes; None when it does not fit."""
+    if len(order) != len(shape):
+        return None
+    found = reshaped(array, tuple(shape[axis] for axis in order))
+    return None if found is None else np.transpose(found, [order.index(axis) for axis in range(len(order))])
+
+
 def reshaped(array: Array, shape: tuple[int, ...]) -> Array | None:
     """`array` in `shape`, without moving an element; None when it has another number of elements."""
     return array.reshape(shape) if array.size == int(np.prod(shape)) else None

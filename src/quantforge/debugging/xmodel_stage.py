@@ -12,7 +12,7 @@ import numpy as np
 
 from quantforge.debugging.model_inputs import ModelInputs
 from quantforge.debugging.observe import Observer
-from quantforge.debugging.stage import Array, Arrays, Signal, reshaped
+from quantforge.debugging.stage import Array, Arrays, Signal, from_memory, reshaped
 from quantforge.runtime.program import CONSTANTS
 from quantforge.xmodel.model import XModel, XOp, value_of
 
@@ -51,13 +51,7 @@ class XmodelStage:
     def view(self, name: str, array: Array, shape: tuple[int, ...]) -> Array | None:
         """From the order in memory to the axes of the value."""
         order = self._orders.get(name)
-        if order is None:
-            return reshaped(array, shape)
-        if len(order) != len(shape):
-            return None
-        found = reshaped(array, tuple(shape[axis] for axis in order))
-        back = [order.index(axis) for axis in range(len(order))]
-        return None if found is None else np.transpose(found, back)
+        return reshaped(array, shape) if order is None else from_memory(array, order, shape)
 
     def memory(self, name: str, array: Array) -> Array:
         """From the axes of the value to the order and sizes in memory; the inverse of `view`."""

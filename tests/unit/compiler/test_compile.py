@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantforge.compiler.compile import compilation, compile_model, returned_by
+from quantforge.compiler.compile import compilation, returned_by
 from quantforge.diagnostics import InputError
 from quantforge.targets.dpu import load_dpu
 from quantforge.xmodel.model import Attr
@@ -65,7 +65,7 @@ def test_with_the_inspection_on_every_family(target: str) -> None:
 def test_the_model_itself_is_not_changed() -> None:
     flat = classifier(1, 4).done("probabilities")
     before = deepcopy(flat)
-    compile_model(flat, load_dpu(B4096))
+    compilation(flat, load_dpu(B4096))
     assert flat == before
 
 
@@ -79,7 +79,7 @@ def test_the_maps_of_values_follow() -> None:
     flat.attrs["quantforge_orders"] = Attr(
         "map_string_2_int32_vec", {"in": (0, 2, 3, 1), "stem": (0, 2, 3, 1)}
     )
-    made = compile_model(flat, load_dpu(B4096))
+    made = compilation(flat, load_dpu(B4096)).model
     assert made.attrs["quantforge_values"].value == {"in": "image", "relu": "stem", "out": "probabilities"}
     assert made.attrs["quantforge_orders"].value == {"in": (0, 2, 3, 1)}
 
@@ -95,7 +95,7 @@ def test_errors_come_before_work() -> None:
     net = classifier(0, 4)
     del net.model.ops["stem_relu_fix"].attrs["fix_point"]
     with pytest.raises(InputError, match="Q1100"):
-        compile_model(net.done(), load_dpu(B4096))
+        compilation(net.done(), load_dpu(B4096))
 
 
 def test_nothing_is_lost_between_two_dpu_parts() -> None:

@@ -85,3 +85,27 @@ def test_the_record_of_preprocessing() -> None:
     broken = XModel("m", attrs={"quantforge_preprocessing": Attr("string", "{")})
     with pytest.raises(InputError, match="Q0211"):
         own_preprocessing(broken)
+
+
+@pytest.mark.parametrize("data", [None, CHOICE], ids=["its own inputs", "the data"])
+def test_a_dump_beside_the_model_it_was_compiled_from(tmp_path: Path, data: DataChoice | None) -> None:
+    run_model(read_xmodel(compiled("PY3_ROUND")), CHOICE, dump=tmp_path / "dump")
+    found = compare_sources(str(quantized()), str(tmp_path / "dump"), data)
+    assert found.equal and found.samples == 3
+    assert sum(tensor.integers for tensor in found.tensors) > 8
+    images = [tensor for tensor in found.tensors if tensor.elements > 3 * 64]
+    assert images  # tensors that lie channels last in the dump
+
+    file = next((tmp_path / "dump").rglob("internal/1.*.bin"))
+    numbers = np.fromfile(file, np.int8)
+    numbers[0] += 1
+    numbers.tofile(file)
+    culprit = compare_sources(str(quantized()), str(tmp_path / "dump"), CHOICE).culprit
+    assert culprit is not None and culprit.different == 1 and culprit.largest == 1
+
+
+def test_an_index_that_cannot_be_read(tmp_path: Path) -> None:
+    run_model(read_xmodel(compiled("PY3_ROUND")), CHOICE, dump=tmp_path)
+    (tmp_path / "index.json").write_text('{"image": {"tensor": "x"}}')
+    with pytest.raises(InputError, match=r"Q1308.*index.json"):
+        compare_sources(str(quantized()), str(tmp_path), CHOICE)
