@@ -12,10 +12,10 @@ from pathlib import Path
 
 import click
 
+from quantforge.cli.shell import run_command
 from quantforge.cli.show import show_diagnostic
-from quantforge.diagnostics import InputError, QuantforgeError
+from quantforge.diagnostics import InputError
 
-EXIT_ERROR = 2
 FILE = click.Path(path_type=Path)
 
 
@@ -52,14 +52,4 @@ def _check_folder(path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 2 a coded error."""
-    try:
-        vai_c_xir.main(
-            None if arguments is None else list(arguments), prog_name="vai_c_xir", standalone_mode=False
-        )
-    except QuantforgeError as error:
-        show_diagnostic(error.diagnostic)
-        return EXIT_ERROR
-    except click.ClickException as error:
-        error.show()
-        return EXIT_ERROR
-    return 0
+    return run_command(vai_c_xir, "vai_c_xir", arguments)

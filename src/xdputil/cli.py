@@ -9,11 +9,8 @@ from collections.abc import Sequence
 
 import click
 
+from quantforge.cli.shell import run_command
 from quantforge.cli.verbs import LazyVerbs
-from quantforge.diagnostics import QuantforgeError
-
-EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 # verb -> (module, function, one line for --help)
 VERBS = {
@@ -39,15 +36,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The words after `xdputil`; None takes them from the process.
     """
-    given = None if arguments is None else list(arguments)
-    try:
-        answer = command_line.main(given, prog_name="xdputil", standalone_mode=False)
-    except QuantforgeError as error:
-        click.echo(str(error.diagnostic), err=True)
-        return EXIT_ERROR
-    except click.ClickException as error:
-        error.show()
-        return EXIT_ERROR
-    except (click.Abort, KeyboardInterrupt):
-        return EXIT_INTERRUPTED
-    return answer if isinstance(answer, int) else 0
+    return run_command(command_line, "xdputil", arguments)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from quantforge.diagnostics import QuantforgeError
+from quantforge.cli.shell import run_command
 from quantforge.files import write_atomic
 from quantforge.xmodel.model import Attr, Attrs, Subgraph, XModel, XOp
 from quantforge.xmodel.read import read_xmodel
@@ -84,18 +84,7 @@ def dump_text(model: XModel) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 2 after a coded error."""
-    given = None if arguments is None else list(arguments)
-    try:
-        command_line.main(given, prog_name="xir", standalone_mode=False)
-    except QuantforgeError as error:
-        click.echo(str(error.diagnostic), err=True)
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except click.Abort:
-        return 130
-    return 0
+    return run_command(command_line, "xir", arguments)
 
 
 def _draw(xmodel: Path, output: Path, form: str) -> None:

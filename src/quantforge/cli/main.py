@@ -1,8 +1,4 @@
-"""The shell of the command line: finds the verb, runs it, and turns expected failures into coded messages.
-
-Exit codes: 0 done, 1 the verb ran and its answer is no, 2 a coded error, 130 interrupted. A traceback means a
-bug in quantforge, never a mistake of the user's. A verb's module is imported only when the verb is used.
-"""
+"""The command line `quantforge`: finds the verb and runs it; `shell` says how it ends."""
 
 from __future__ import annotations
 
@@ -11,15 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from quantforge.cli.show import show_diagnostic
+from quantforge.cli.shell import run_command
 from quantforge.cli.verbs import LazyVerbs
-from quantforge.diagnostics import Diagnostic, InputError, QuantforgeError
-
-EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-INTERRUPTED = Diagnostic(
-    "Q0003", "quantforge", "an interrupt", "to run to the end", "run it again; nothing half-written was left"
-)
+from quantforge.diagnostics import InputError
 
 # verb -> (module, function, one line for `quantforge --help`)
 VERBS = {
@@ -68,32 +58,10 @@ def unknown_verb(name: str) -> InputError:
     return InputError("Q0002", "quantforge", f"the verb {name!r}", f"one of {', '.join(VERBS)}", fix)
 
 
-def usage_diagnostic(error: click.ClickException) -> Diagnostic:
-    """A mistake in the command line as a coded message."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    path = context.command_path if context is not None else "quantforge"
-    expected = " ".join(context.get_usage().split()) if context is not None else "a readable command line"
-    return Diagnostic(
-        "Q0002", path, error.format_message(), expected.removeprefix("Usage: "), f"{path} --help"
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     Args:
         arguments: The words after `quantforge`; None takes them from the process.
     """
-    given = None if arguments is None else list(arguments)
-    try:
-        answer = command_line.main(given, prog_name="quantforge", standalone_mode=False)
-    except QuantforgeError as error:
-        show_diagnostic(error.diagnostic)
-        return EXIT_ERROR
-    except click.ClickException as error:
-        show_diagnostic(usage_diagnostic(error))
-        return EXIT_ERROR
-    except (click.Abort, KeyboardInterrupt):
-        show_diagnostic(INTERRUPTED)
-        return EXIT_INTERRUPTED
-    return answer if isinstance(answer, int) else 0
+    return run_command(command_line, "quantforge", arguments)
