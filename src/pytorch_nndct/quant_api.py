@@ -13,26 +13,23 @@ mix_bit, lstm, app_deploy, qat_proc, custom_quant_ops, quant_config_file, target
 
 from __future__ import annotations
 
-import copy
-import logging
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
+from pytorch_nndct.arguments import available_device, batch_of, beside, loaded_module
+from pytorch_nndct.exports import onnx_file, torch_script, xmodel_file
 from pytorch_nndct.options import check_defaults, checked_mode, checked_width, not_built
-from quantforge.diagnostics import Diagnostic, InputError
+from quantforge.diagnostics import InputError
 from quantforge.files import atomic_path, check_writable, write_atomic
 from quantforge.frontends.torch.module import QuantizedModule
-from quantforge.frontends.torch.onnx_export import export_onnx
-from quantforge.frontends.torch.quantizer import ModuleQuantizer, dpu_recipe
+from quantforge.frontends.torch.quantizer import ModuleQuantizer
+from quantforge.frontends.torch.recipes import dpu_recipe
 from quantforge.graph import Graph
 
-logger = logging.getLogger("pytorch_nndct")
 QUANT_INFO, BIAS_CORRECTIONS = "quant_info.json", "bias_corr.pth"
 _current: list[torch_quantizer] = []
 
@@ -77,16 +74,16 @@ class torch_quantizer:  # noqa: N801  the original's name
             input_kwargs, state_dict_file = None, input_kwargs
         self._mode = checked_mode(quant_mode)
         self._folder = Path(output_dir)
-        self._device = _available(device)
-        module = _loaded(module, state_dict_file)
-        self._batch = _batch(input_args, input_kwargs)
+        self._device = available_device(device)
+        module = loaded_module(module, state_dict_file)
+        self._batch = batch_of(input_args, input_kwargs)
         recipe = dpu_recipe(checked_width(bitwidth))
         _current[:] = [self]
         self._quantizer: ModuleQuantizer | None = None
         self._module: torch.nn.Module = module
         if self._mode == "float":
             return
-        args, kwargs = _beside(module, input_args, input_kwargs)
+        args, kwargs = beside(module, input_args, input_kwargs)
         self._quantizer = ModuleQuantizer(module, args, kwargs, recipe)
         self._module = self._observed() if self._mode == "calib" else self._loaded_result()
 
@@ -131,17 +128,18 @@ class torch_quantizer:  # noqa: N801  the original's name
         Raises:
             QuantforgeError: Q1410 before calibration; Q0602 to Q0605 for what ONNX cannot express.
         """
-        check_defaults(
+        onnx_file(
+            self._graph(),
+            self._solved().recipe.name,
+            output_dir,
+            verbose,
+            None if dynamic_batch else self._batch,
             opset_version=opset_version,
             native_onnx=native_onnx,
             dump_layers=dump_layers,
             check_model=check_model,
             opt_graph=opt_graph,
         )
-        graph = self._graph()
-        path = _made(output_dir) / f"{graph.name}_int.onnx"
-        export_onnx(graph, path, self._solved().recipe.name, None if dynamic_batch else self._batch)
-        _say(verbose, path)
 
     def export_torch_script(self, output_dir: str | Path = "quantize_result", verbose: bool = False) -> Any:
         """Write ``<Model>_int.pt`` in TorchScript and return the script module; it needs no package to run.
@@ -150,16 +148,7 @@ class torch_quantizer:  # noqa: N801  the original's name
             QuantforgeError: Q1410 before calibration.
         """
         graph = self._graph()
-        module = self._quantized()
-        example = self._example(graph)
-        path = _made(output_dir) / f"{graph.name}_int.pt"
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # torch deprecates TorchScript; whoever asks for it knows
-            script = torch.jit.trace(module, example, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
-            with atomic_path(path) as partial:
-                torch.jit.save(script, str(partial))
-        _say(verbose, path)
-        return script
+        return torch_script(self._quantized(), self._example(graph), graph.name, output_dir, verbose)
 
     def export_xmodel(
         self,
@@ -172,14 +161,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         Raises:
             QuantforgeError: Q1410 before calibration; Q1150 to Q1153 for what XIR cannot express.
         """
-        from quantforge.compiler.lower import lower
-        from quantforge.xmodel.write import write_xmodel
-
-        check_defaults(deploy_check=deploy_check)
-        if dynamic_batch:
-            raise not_built("option dynamic_batch", "True", "an xmodel has one batch size; leave it out")
-        graph = self._graph()
-        write_xmodel(lower(graph, batch=1), _made(output_dir) / f"{graph.name}_int.xmodel")
+        xmodel_file(self._graph(), output_dir, deploy_check, dynamic_batch)
 
     def fast_finetune(self, run_fn: Any, run_args: Any) -> None:
         """Not built yet.
@@ -269,61 +251,3 @@ def current_quantizer() -> torch_quantizer:
             "make a torch_quantizer",
         )
     return _current[0]
-
-
-def _available(device: torch.device | str) -> torch.device:
-    """The device, or the processor with a notice where there is no GPU."""
-    wanted = torch.device(device)
-    if wanted.type == "cuda" and not torch.cuda.is_available():
-        notice = Diagnostic(
-            "Q1422", "device (QUANTIZER_TORCH_CUDA_UNAVAILABLE)", str(wanted), "a GPU that torch can use",
-            "pass device=torch.device('cpu') to say so",
-        )  # fmt: skip
-        logger.warning("%s", notice)
-        return torch.device("cpu")
-    return wanted
-
-
-def _loaded(module: torch.nn.Module, state_dict_file: str | Path | None) -> torch.nn.Module:
-    """The module, or a copy with the parameters of a file; DataParallel is unwrapped."""
-    if isinstance(module, torch.nn.DataParallel):
-        module = module.module
-    if state_dict_file is None:
-        return module
-    if not Path(state_dict_file).is_file():
-        raise InputError(
-            "Q1421", "state_dict_file", str(state_dict_file), "a file of parameters", "check the path"
-        )
-    module = copy.deepcopy(module)
-    module.load_state_dict(torch.load(state_dict_file, map_location="cpu", weights_only=True))
-    return module
-
-
-def _beside(module: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
-    """The example inputs where the module is."""
-    if args is None and kwargs is None:
-        raise InputError(
-            "Q1421", "input_args", "nothing", "example inputs", "pass a tensor of the shape the module takes"
-        )
-    parameter = next(iter(module.parameters()), None)
-    device = torch.device("cpu") if parameter is None else parameter.device
-
-    def move(leaf: Any) -> Any:
-        return leaf.to(device) if isinstance(leaf, torch.Tensor) else leaf
-
-    found, named = pytree.tree_map(move, (() if args is None else args, kwargs or {}))
-    return found, named
-
-
-def _batch(args: Any, kwargs: Any) -> int | None:
-    leaves = pytree.tree_leaves((args, kwargs))
-    return next((int(leaf.shape[0]) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
-
-
-def _made(folder: str | Path) -> Path:
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    return Path(folder)
-
-
-def _say(verbose: bool, path: Path) -> None:
-    logger.log(logging.WARNING if verbose else logging.INFO, "wrote %s", path)

@@ -14,43 +14,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from pytorch_nndct import quant_api  # noqa: E402
 from pytorch_nndct.apis import torch_quantizer  # noqa: E402
 from quantforge.diagnostics import CalibrationError, InputError, UnsupportedError  # noqa: E402
-from quantforge.xmodel.read import read_xmodel  # noqa: E402
 from tests.unit.frontends.torch.modules import Nested, Residual  # noqa: E402
-
-CPU = torch.device("cpu")
-
-
-def images(batches: int = 3) -> list[Any]:
-    generator = torch.Generator().manual_seed(5)
-    return [torch.randn(4, 3, 6, 6, generator=generator) for _ in range(batches)]
-
-
-@pytest.fixture(scope="module")
-def module() -> Any:
-    torch.manual_seed(1)
-    return Residual().eval()
-
-
-@pytest.fixture(scope="module")
-def folder(module: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of calibration."""
-    found = tmp_path_factory.mktemp("quantize_result")
-    quantizer = torch_quantizer("calib", module, (torch.randn(1, 3, 6, 6)), output_dir=str(found), device=CPU)
-    with torch.no_grad():
-        for x in images():
-            quantizer.quant_model(x)
-    quantizer.export_quant_config()
-    return found
-
-
-@pytest.fixture(scope="module")
-def tested(module: Any, folder: Path) -> Any:
-    return torch_quantizer("test", module, (torch.randn(1, 3, 6, 6)), output_dir=str(folder), device=CPU)
-
-
-def answers(quantizer: Any) -> Any:
-    with torch.no_grad():
-        return quantizer.quant_model(images()[0]).numpy()
+from tests.unit.pytorch_nndct.residual import CPU, answers, images  # noqa: E402
 
 
 def test_calibration_writes_the_files_of_the_original(module: Any, folder: Path) -> None:
@@ -82,35 +47,6 @@ def test_fixed_point_is_close_to_float(module: Any, tested: Any) -> None:
         want = module(images()[0]).numpy()
     noise = np.square(answers(tested) - want).sum() / np.square(want).sum()
     assert 0 < noise < 10 ** (-25 / 10)
-
-
-def test_onnx_runs_in_onnx_runtime_and_agrees_bit_for_bit(tested: Any, tmp_path: Path) -> None:
-    tested.export_onnx_model(tmp_path, dynamic_batch=True)
-    session = ort.InferenceSession(str(tmp_path / "Residual_int.onnx"), providers=["CPUExecutionProvider"])
-    found = session.run(None, {"x": images()[0].numpy()})[0]
-    np.testing.assert_array_equal(found, answers(tested))
-    tested.export_onnx_model(tmp_path)
-    session = ort.InferenceSession(str(tmp_path / "Residual_int.onnx"), providers=["CPUExecutionProvider"])
-    assert session.get_inputs()[0].shape == [1, 3, 6, 6]
-
-
-def test_torch_script_agrees_on_any_batch(tested: Any, tmp_path: Path) -> None:
-    script = tested.export_torch_script(tmp_path)
-    loaded = torch.jit.load(str(tmp_path / "Residual_int.pt"))
-    for module in (script, loaded):
-        np.testing.assert_array_equal(module(images()[0]).numpy(), answers(tested))
-
-
-def test_the_xmodel_holds_the_positions(tested: Any, folder: Path, tmp_path: Path) -> None:
-    tested.export_xmodel(tmp_path)
-    model = read_xmodel(tmp_path / "Residual_int.xmodel")
-    info = json.loads((folder / "quant_info.json").read_text("utf-8"))
-    fixes = {op.name: op.attrs["fix_point"].value for op in model.ops.values() if op.kind == "fix"}
-    assert fixes["x_fix"] == info["output"]["Residual::nndct_input_0"][0][1]
-    modes = {op.attrs["round_mode"].value for op in model.ops.values() if op.kind == "fix"}
-    assert "DPU_ROUND" in modes
-    with pytest.raises(UnsupportedError, match="Q1420 option dynamic_batch"):
-        tested.export_xmodel(tmp_path, dynamic_batch=True)
 
 
 def test_four_bits_are_coarser_than_eight(module: Any, tmp_path: Path) -> None:
@@ -156,8 +92,6 @@ def test_mistakes_are_said_with_codes(module: Any, tmp_path: Path) -> None:
         lambda: quantizer.fast_finetune(None, ()),
         quantizer.load_ft_param,
         lambda: quantizer.deploy_model,
-        lambda: quantizer.export_onnx_model(native_onnx=False),
-        lambda: quantizer.export_xmodel(deploy_check=True),
         lambda: torch_quantizer("calib", module, images()[0], target="DPUCZDX8G_ISA1_B4096"),
         lambda: torch_quantizer("calib", module, images()[0], quant_config_file="int_config.json"),
     ):

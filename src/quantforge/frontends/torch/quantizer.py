@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from quantforge.calibration.methods import RangeMethod, ScaleKind
 from quantforge.calibration.runner import Calibration
 from quantforge.calibration.sketch import sketch_of
 from quantforge.diagnostics import InputError
@@ -26,8 +25,6 @@ from quantforge.frontends.torch.observe import LoopObserver
 from quantforge.frontends.torch.quant_info import apply_json, ranges_of, to_json
 from quantforge.frontends.torch.run import TorchExecutor
 from quantforge.graph import Graph, QuantSpec
-from quantforge.numerics.formats import IntFormat
-from quantforge.numerics.rounding import Rounding
 from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.equalize_layers import equalize_layers, grouped_values
 from quantforge.passes.pipeline import Preparation, prepare
@@ -35,36 +32,10 @@ from quantforge.passes.result import Note
 from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.flow import LOOK_MACS, affordable_samples, first_samples, macs_of
 from quantforge.quantization.placement import place
-from quantforge.quantization.recipe import (
-    DPU_PLACEMENT,
-    BiasRule,
-    BiasScale,
-    Equalization,
-    Recipe,
-    TensorRule,
-)
+from quantforge.quantization.recipe import Recipe, TensorRule
 from quantforge.quantization.solve import solve, tensor_rule
 
 LOOK_SAMPLES = range(2, 129)  # kept for equalization and bias correction, at least and at most
-
-
-def dpu_recipe(bits: int = 8) -> Recipe:
-    """The PyTorch quantizer's defaults for a DPU: powers of two, activations rounded half up, parameters half away.
-
-    >>> dpu_recipe().activations.rounding.value, str(dpu_recipe(4).weights.format)
-    ('half-up', 'int4')
-    """
-    rule = TensorRule(IntFormat(bits), ScaleKind.POWER_OF_TWO, method=RangeMethod.MSE)
-    return Recipe(
-        name="torch-dpu",
-        activations=replace(rule, rounding=Rounding.HALF_UP),
-        weights=replace(rule, rounding=Rounding.HALF_AWAY),
-        bias=BiasRule(IntFormat(bits), BiasScale.OWN),
-        placement=DPU_PLACEMENT,
-        replace_relu6=True,
-        equalize=Equalization(),
-        correct_bias=True,
-    )
 
 
 class ModuleQuantizer:

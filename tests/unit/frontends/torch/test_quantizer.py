@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from quantforge.calibration.data import open_data  # noqa: E402
 from quantforge.diagnostics import CalibrationError, InputError  # noqa: E402
 from quantforge.frontends.torch import TorchExecutor, import_module, input_infos  # noqa: E402
-from quantforge.frontends.torch.quantizer import ModuleQuantizer, dpu_recipe  # noqa: E402
+from quantforge.frontends.torch.quantizer import ModuleQuantizer  # noqa: E402
+from quantforge.frontends.torch.recipes import dpu_recipe  # noqa: E402
 from quantforge.graph import Graph  # noqa: E402
 from quantforge.ops.interpreter import Interpreter  # noqa: E402
 from quantforge.quantization.flow import quantize_graph  # noqa: E402

@@ -1,0 +1,73 @@
+"""Arguments of the PyTorch quantizer's functions: devices, modules with their parameters, example inputs."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from quantforge.diagnostics import Diagnostic, InputError
+
+logger = logging.getLogger("pytorch_nndct")
+
+
+def available_device(device: torch.device | str) -> torch.device:
+    """The device, or the processor with a notice where there is no GPU."""
+    wanted = torch.device(device)
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        notice = Diagnostic(
+            "Q1422", "device (QUANTIZER_TORCH_CUDA_UNAVAILABLE)", str(wanted), "a GPU that torch can use",
+            "pass device=torch.device('cpu') to say so",
+        )  # fmt: skip
+        logger.warning("%s", notice)
+        return torch.device("cpu")
+    return wanted
+
+
+def loaded_module(module: torch.nn.Module, state_dict_file: str | Path | None) -> torch.nn.Module:
+    """The module, or a copy with the parameters of a file; DataParallel is unwrapped.
+
+    Raises:
+        InputError: Q1421 when there is no such file.
+    """
+    if isinstance(module, torch.nn.DataParallel):
+        module = module.module
+    if state_dict_file is None:
+        return module
+    if not Path(state_dict_file).is_file():
+        raise InputError(
+            "Q1421", "state_dict_file", str(state_dict_file), "a file of parameters", "check the path"
+        )
+    module = copy.deepcopy(module)
+    module.load_state_dict(torch.load(state_dict_file, map_location="cpu", weights_only=True))
+    return module
+
+
+def beside(module: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The example inputs where the module is.
+
+    Raises:
+        InputError: Q1421 when there are none.
+    """
+    if args is None and kwargs is None:
+        raise InputError(
+            "Q1421", "input_args", "nothing", "example inputs", "pass a tensor of the shape the module takes"
+        )
+    parameter = next(iter(module.parameters()), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+
+    def move(leaf: Any) -> Any:
+        return leaf.to(device) if isinstance(leaf, torch.Tensor) else leaf
+
+    found, named = pytree.tree_map(move, (() if args is None else args, kwargs or {}))
+    return found, named
+
+
+def batch_of(args: Any, kwargs: Any) -> int | None:
+    """The size of the first axis of the first tensor."""
+    leaves = pytree.tree_leaves((args, kwargs))
+    return next((int(leaf.shape[0]) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
