@@ -1,0 +1,1 @@
+"""How many architectures of the field the torch door captures, quantizes, runs and exports."""
