@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from pytorch_nndct.inspector import Inspector
 from pytorch_nndct.options import check_defaults, refuse_name
 from pytorch_nndct.quant_api import current_quantizer, torch_quantizer
 
-__all__ = ["dump_xmodel", "torch_quantizer"]
+__all__ = ["Inspector", "dump_xmodel", "torch_quantizer"]
 
 
 def dump_xmodel(

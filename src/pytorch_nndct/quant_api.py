@@ -8,7 +8,8 @@ state_dict_file: File of trained parameters, loaded into a copy of the module.
 output_dir: Where calibration puts its results and test finds them.
 bitwidth: Number of bits of everything, 2 to 16; 8 when None.
 device: Where the quantized module runs; the processor when there is no GPU.
-mix_bit, lstm, app_deploy, qat_proc, custom_quant_ops, quant_config_file, target, dynamo: Not built yet.
+mix_bit, lstm, app_deploy, qat_proc, custom_quant_ops, quant_config_file, dynamo: Not built yet.
+target: A DPU; what it does not have stays in float, see `pytorch_nndct.hardware`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 
 from pytorch_nndct.arguments import available_device, batch_of, beside, loaded_module
 from pytorch_nndct.exports import onnx_file, torch_script, xmodel_file
+from pytorch_nndct.hardware import hardware_aware
 from pytorch_nndct.options import check_defaults, checked_mode, checked_width, not_built
 from quantforge.diagnostics import InputError
 from quantforge.files import atomic_path, check_writable, write_atomic
@@ -67,7 +69,6 @@ class torch_quantizer:  # noqa: N801  the original's name
             qat_proc=qat_proc,
             custom_quant_ops=custom_quant_ops,
             quant_config_file=quant_config_file,
-            target=target,
             dynamo=dynamo,
         )
         if isinstance(input_kwargs, str | Path):
@@ -84,7 +85,8 @@ class torch_quantizer:  # noqa: N801  the original's name
         if self._mode == "float":
             return
         args, kwargs = beside(module, input_args, input_kwargs)
-        self._quantizer = ModuleQuantizer(module, args, kwargs, recipe)
+        adapt = hardware_aware(target, quant_config_file)
+        self._quantizer = ModuleQuantizer(module, args, kwargs, recipe, adapt)
         self._module = self._observed() if self._mode == "calib" else self._loaded_result()
 
     @property

@@ -1,0 +1,134 @@
+"""Hardware-aware quantization: what a DPU does not run stays in float, unless a neighbour on it needs it rounded.
+
+The inspector says which operators of the float model the DPU has. Those that it does not have are kept in float; the
+recipe says what else stays in float (results that are only gathered, post-processing behind a float operator). Then
+the model is looked at once more as it will be quantized, and what cannot work on bytes there follows, until nothing
+changes. What is left is what the compiler puts on the DPU.
+Source: user guide UG1414, Hardware-Aware Quantization Strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from quantforge.compiler.lower import lower
+from quantforge.compiler.lowering.foreign import NodeOf
+from quantforge.graph import Graph, Origin, QuantSpec
+from quantforge.inspection import Inspection, Reason, Verdict, inspect, partition
+from quantforge.numerics.formats import INT8
+from quantforge.numerics.rounding import Rounding
+from quantforge.quantization.placement import FloatOp, Places, place
+from quantforge.quantization.recipe import Override, Recipe
+from quantforge.targets.dpu import DpuTarget
+from quantforge.xmodel.model import XModel
+
+Reasons = tuple[Reason, ...]
+_ANY = QuantSpec.power_of_two(INT8, 4, Rounding.HALF_UP)  # devices do not depend on where the binary point is
+_MOVES = frozenset({"transpose", "reshape"})
+_BATCHES = frozenset({"DPUCADF8H"})  # families whose compiled models have the batch of the DPU
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A device for every operator of a graph.
+
+    Attributes:
+        model: The float graph in XIR; the attribute `origin` of each operator names the graph's operator.
+        inspection: What runs where once `recipe` has quantized the graph, in terms of `model`.
+        on_cpu: The graph's operators that stay on the CPU, in order, with the reasons.
+        recipe: The recipe that leaves them in float.
+    """
+
+    model: XModel
+    inspection: Inspection
+    on_cpu: Mapping[str, Reasons]
+    recipe: Recipe
+
+
+def assign(graph: Graph, recipe: Recipe, target: DpuTarget, node_of: NodeOf | None = None) -> Assignment:
+    """Devices for a float graph on which the passes before quantization have run.
+
+    Args:
+        graph: The graph; it stays as it is.
+        recipe: What would be quantized if the device had everything.
+        target: The DPU.
+        node_of: As for `quantforge.compiler.lower.lower`.
+
+    Raises:
+        InputError: Q1150, Q1151 or Q1153 for a graph that XIR cannot express.
+    """
+    named = with_layer_origins(graph)
+    batch = target.batch if target.family in _BATCHES else 1
+    model = lower(named, batch=batch, node_of=node_of)
+    first = inspect(model, target)
+    away: dict[str, Reasons] = _away(first, graph)
+    aware = _keeping(recipe, away)
+    while True:
+        places = place(graph, aware)
+        stays = {row.op: (_reason(row),) for row in places.floats if row.op not in away}
+        planned = lower(_planned(named, places), batch=batch, node_of=node_of)
+        found = _away(inspect(planned, target), graph)
+        more = {name: why for name, why in found.items() if name not in away and name not in stays}
+        if not more:
+            break
+        away |= more
+        aware = _keeping(recipe, away)
+    on_cpu = {op.name: (away | stays)[op.name] for op in graph.ops if op.name in away or op.name in stays}
+    return Assignment(model, _final(first, model, on_cpu), on_cpu, aware)
+
+
+def with_layer_origins(graph: Graph) -> Graph:
+    """A copy of `graph` in whose xmodel the attribute `origin` names the operator of `graph`: the layer."""
+    named = graph.copy()
+    for op in graph.ops:
+        named.replace_op(replace(op, origin=Origin((op.name,), op.origin.made_by, op.origin.native)))
+    return named
+
+
+def _keeping(recipe: Recipe, names: Mapping[str, Reasons]) -> Recipe:
+    return recipe.with_overrides(tuple(Override(op=name, keep_float=True) for name in names))
+
+
+def _away(inspection: Inspection, graph: Graph) -> dict[str, Reasons]:
+    """The graph's operators of which a part that computes is on the CPU; moves put in front of one do not count."""
+    found: dict[str, Reasons] = {}
+    for verdict in inspection.on_cpu:
+        op = verdict.origin
+        if op is None or not graph.has_op(op):
+            continue
+        if verdict.kind not in _MOVES or verdict.name in graph.op(op).outputs:
+            found.setdefault(op, verdict.reasons)
+    return found
+
+
+def _reason(row: FloatOp) -> Reason:
+    limit, fix = "an operator that is quantized", f"see: quantforge explain {row.code}"
+    return Reason("stays_float", row.code, row.reason, limit, fix)
+
+
+def _planned(graph: Graph, places: Places) -> Graph:
+    """`graph` with a spec of the DPU wherever the placement wants one."""
+    planned = graph.copy()
+    grouped = [name for group in places.groups for name in group.values]
+    for name in (*grouped, *(found.value for found in (*places.weights, *places.biases))):
+        planned.set_value(replace(planned.value(name), quant=_ANY))
+    return planned
+
+
+def _final(first: Inspection, model: XModel, on_cpu: Mapping[str, Reasons]) -> Inspection:
+    """The inspection of the float model, with what else goes to the CPU."""
+    verdicts = tuple(_verdict(verdict, on_cpu) for verdict in first.verdicts)
+    devices = {v.name: str(v.device) for v in verdicts}
+    for name, readers in model.consumers().items():
+        if model.ops[name].kind == "const" and not any(devices[reader] == "DPU" for reader in readers):
+            devices[name] = "CPU"
+    verdicts = tuple(replace(v, device="CPU") if devices[v.name] == "CPU" else v for v in verdicts)
+    return replace(first, verdicts=verdicts, groups=tuple(partition(model, devices)))
+
+
+def _verdict(verdict: Verdict, on_cpu: Mapping[str, Reasons]) -> Verdict:
+    reasons = on_cpu.get(verdict.origin or "")
+    if reasons is None or verdict.device != "DPU" or verdict.kind == "const":
+        return verdict
+    return replace(verdict, device="CPU", reasons=reasons, fused_into=None)
