@@ -10,7 +10,7 @@ from quantforge.diagnostics import InputError, UnsupportedError
 MODES = ("float", "calib", "test")
 WIDTHS = range(2, 17)
 _PENDING_NAMES = (
-    "Inspector", "QatProcessor", "load_vai_ops", "bfp", "nn", "register_custom_op", "SparsePruner",
+    "QatProcessor", "load_vai_ops", "bfp", "register_custom_op", "SparsePruner",
     "get_pruning_runner", "IterativePruningRunner", "OneStepPruningRunner", "OFAPruner",
 )  # fmt: skip
 _DEFAULTS: Mapping[str, Any] = {
@@ -20,7 +20,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "qat_proc": False,
     "custom_quant_ops": None,
     "quant_config_file": None,
-    "target": None,
     "dynamo": False,
     "deploy_check": False,
     "opset_version": None,

@@ -37,6 +37,8 @@ from quantforge.frontends.torch.native import (
     shape_of,
     symbol_of,
 )
+from quantforge.frontends.torch.scope import Stubs, begins_scope, keep_float_inputs, outside_ops
+from quantforge.frontends.torch.sources import source_lines
 from quantforge.frontends.torch.view import CallView, NotExpressibleError
 from quantforge.graph import Graph, Op, Origin, Value
 
@@ -83,6 +85,8 @@ class _Importer:
         self._names: dict[str, str] = {}  # symbol -> name in shapes
         self._symbols: dict[str, tuple[str, int]] = {}
         self._leaves: list[str | None] = []
+        self._begins: list[str] = []  # names of QuantStubs, and of DeQuantStubs
+        self._ends: list[str] = []
         self._parts: dict[
             tuple[fx.Node, Any], str
         ] = {}  # (call, index) -> value, for calls of several results
@@ -97,6 +101,7 @@ class _Importer:
                 self._call(node)
         returned = tuple(self._returned(spec.arg, nodes) for spec in self._outputs())
         self._graph.outputs = tuple(dict.fromkeys(name for name in returned if isinstance(name, str)))
+        self._graph.prune()
         call = self._program.call_spec
         self._graph.native = NativeModule(
             self._name,
@@ -107,9 +112,16 @@ class _Importer:
             dict(self._symbols),
             self._positional,
             self._named,
+            self._outside(),
+            source_lines(nodes),
         )
-        self._graph.prune()
         return self._graph
+
+    def _outside(self) -> tuple[str, ...]:
+        """The operators that stubs keep in float."""
+        stubs = Stubs(*(tuple(filter(self._graph.has_op, names)) for names in (self._begins, self._ends)))
+        outside = outside_ops(self._graph, stubs)
+        return (*outside, *keep_float_inputs(self._graph, stubs, outside))
 
     def _placeholders(self, nodes: list[fx.Node]) -> None:
         """Graph inputs, and parameters and buffers as constants under their names in the state dict."""
@@ -156,9 +168,20 @@ class _Importer:
             return
         if not _has_tensors(result) or not isinstance(node.target, torch._ops.OpOverload):
             return  # sizes and checks; sizes are read where they are used
-        if self._folded(node):
-            return
-        self._translate(node)
+        begins = begins_scope(node.target)
+        if begins is not None:
+            self._mark(node, self._begins if begins else self._ends)
+        elif not self._folded(node):
+            self._translate(node)
+
+    def _mark(self, node: fx.Node, marks: list[str]) -> None:
+        """A stub: an identity that marks the scope."""
+        name = self._namer.layer(node)
+        source = next(self._known[argument] for argument in node.all_input_nodes)
+        outputs = self._value_names(node, name)
+        self._set_outputs(node, outputs)
+        self._graph.add_op(Op("identity", name, (source,), outputs, {}, Origin((node.name,))))
+        marks.append(name)
 
     def _translate(self, node: fx.Node) -> None:
         name = self._namer.layer(node)

@@ -16,7 +16,7 @@ import torch
 
 _REPEAT = re.compile(r"@\d+")
 _MARKER = "_empty_nn_module_stack_from_metadata_hook"
-_LIBRARY = ("torch.nn.", "torch.ao.nn.", "torchvision.ops.")
+_LIBRARY = ("torch.nn.", "torch.ao.nn.", "torchvision.ops.", "pytorch_nndct.nn.")
 _TENSORS = (torch.Tensor, tuple, list)
 _ALIASES = {
     "_native_batch_norm_legit_no_training": "batch_norm",

@@ -7,7 +7,7 @@ one axis of one graph input.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -68,6 +68,8 @@ class NativeModule:
         symbols: For each symbolic size the graph input and the axis that tell it.
         positional: How many of the example arguments were positional.
         named: Names of the others.
+        outside: Names of the operators that the module's stubs keep in float.
+        sources: For each native node the lines of the user's code that make the call.
     """
 
     name: str
@@ -78,6 +80,8 @@ class NativeModule:
     symbols: Mapping[str, tuple[str, int]]
     positional: int
     named: tuple[str, ...]
+    outside: tuple[str, ...] = ()
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -8,7 +8,7 @@ equalization goes by are kept beside the plan, so that a later process gets the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,17 +24,19 @@ from quantforge.frontends.torch.module import QuantizedModule
 from quantforge.frontends.torch.observe import LoopObserver
 from quantforge.frontends.torch.quant_info import apply_json, ranges_of, to_json
 from quantforge.frontends.torch.run import TorchExecutor
+from quantforge.frontends.torch.scope import scoped
 from quantforge.graph import Graph, QuantSpec
 from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.equalize_layers import equalize_layers, grouped_values
 from quantforge.passes.pipeline import Preparation, prepare
-from quantforge.passes.result import Note
+from quantforge.passes.result import Note, PassResult
 from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.flow import LOOK_MACS, affordable_samples, first_samples, macs_of
 from quantforge.quantization.placement import place
 from quantforge.quantization.recipe import Recipe, TensorRule
 from quantforge.quantization.solve import solve, tensor_rule
 
+Adapt = Callable[[Graph, Recipe], Recipe]  # changes the recipe for the float graph it is about
 LOOK_SAMPLES = range(2, 129)  # kept for equalization and bias correction, at least and at most
 
 
@@ -48,19 +50,18 @@ class ModuleQuantizer:
     """
 
     def __init__(
-        self, module: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None, recipe: Recipe
+        self,
+        module: torch.nn.Module,
+        args: Any,
+        kwargs: Mapping[str, Any] | None,
+        recipe: Recipe,
+        adapt: Adapt | None = None,
     ) -> None:
         self._forward = module.forward
-        self.recipe = recipe
-        prepared = prepare(
-            import_module(module, args, kwargs),
-            Preparation(
-                remove_identity=recipe.remove_identity,
-                fold_batch_norm=recipe.fold_batch_norm,
-                replace_relu6=recipe.replace_relu6,
-            ),
-        )
+        prepared = prepared_module(module, args, kwargs, recipe)
         self.base, self.notes = prepared.graph, list[Note](prepared.notes)
+        recipe = scoped(recipe, self.base)
+        self.recipe = recipe = recipe if adapt is None else adapt(self.base, recipe)
         self.places = place(self.base, recipe)
         if not self.places.groups and not self.places.weights:
             raise InputError(
@@ -208,6 +209,20 @@ class ModuleQuantizer:
                 "run quant_model on calibration data, then export_quant_config()",
             )  # fmt: skip
         return self.graph
+
+
+def prepared_module(
+    module: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None, recipe: Recipe
+) -> PassResult:
+    """The float graph that `recipe` quantizes, and what was done and refused on the way to it."""
+    return prepare(
+        import_module(module, args, kwargs),
+        Preparation(
+            remove_identity=recipe.remove_identity,
+            fold_batch_norm=recipe.fold_batch_norm,
+            replace_relu6=recipe.replace_relu6,
+        ),
+    )
 
 
 def _channel_axis(graph: Graph, name: str) -> int:
