@@ -7,6 +7,7 @@ from quantforge.ops import (
     activation,
     convolution,
     elementwise,
+    fake_quantize,
     join,
     matmul,
     movement,
@@ -24,7 +25,7 @@ __all__ = ["KINDS", "OpSpec", "Traits", "spec"]
 
 _FAMILIES = (
     convolution, matmul, activation, elementwise, pooling, join, movement, pad, resize, reduction, normalization,
-    nonlinear, opaque,
+    nonlinear, opaque, fake_quantize,
 )  # fmt: skip
 
 KINDS: dict[str, OpSpec] = {row.kind: row for family in _FAMILIES for row in family.SPECS}
