@@ -1,4 +1,4 @@
-"""The files of a quantized module: ONNX, TorchScript, xmodel."""
+"""The files of a quantized module: ONNX, TorchScript."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pytorch_nndct.options import check_defaults, not_built
+from pytorch_nndct.options import check_defaults
 from quantforge.files import atomic_path
 from quantforge.frontends.torch.onnx_export import export_onnx
 from quantforge.graph import Graph
@@ -44,23 +44,6 @@ def torch_script(
             torch.jit.save(script, str(partial))
     _say(verbose, path)
     return script
-
-
-def xmodel_file(graph: Graph, folder: str | Path, deploy_check: bool, dynamic_batch: bool) -> Path:
-    """Write ``<Model>_int.xmodel``: quantized, not compiled.
-
-    Raises:
-        QuantforgeError: Q1150 to Q1153 for what XIR cannot express; Q1420 for options that are not built.
-    """
-    from quantforge.compiler.lower import lower
-    from quantforge.xmodel.write import write_xmodel
-
-    check_defaults(deploy_check=deploy_check)
-    if dynamic_batch:
-        raise not_built("option dynamic_batch", "True", "an xmodel has one batch size; leave it out")
-    path = _made(folder) / f"{graph.name}_int.xmodel"
-    write_xmodel(lower(graph, batch=1), path)
-    return path
 
 
 def _made(folder: str | Path) -> Path:

@@ -21,7 +21,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "custom_quant_ops": None,
     "quant_config_file": None,
     "dynamo": False,
-    "deploy_check": False,
     "opset_version": None,
     "native_onnx": True,
     "dump_layers": False,

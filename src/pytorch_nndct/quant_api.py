@@ -22,9 +22,11 @@ from typing import Any
 import torch
 
 from pytorch_nndct.arguments import available_device, batch_of, beside, loaded_module
-from pytorch_nndct.exports import onnx_file, torch_script, xmodel_file
+from pytorch_nndct.deploy_check import LastForward
+from pytorch_nndct.exports import onnx_file, torch_script
 from pytorch_nndct.hardware import hardware_aware
 from pytorch_nndct.options import check_defaults, checked_mode, checked_width, not_built
+from pytorch_nndct.xmodel_export import xmodel_file
 from quantforge.diagnostics import InputError
 from quantforge.files import atomic_path, check_writable, write_atomic
 from quantforge.frontends.torch.module import QuantizedModule
@@ -87,7 +89,8 @@ class torch_quantizer:  # noqa: N801  the original's name
         args, kwargs = beside(module, input_args, input_kwargs)
         adapt = hardware_aware(target, quant_config_file)
         self._quantizer = ModuleQuantizer(module, args, kwargs, recipe, adapt)
-        self._module = self._observed() if self._mode == "calib" else self._loaded_result()
+        module = self._observed() if self._mode == "calib" else self._loaded_result()
+        self._module, self._last = module, LastForward(module, self._quantizer.base)
 
     @property
     def quant_model(self) -> torch.nn.Module:
@@ -158,12 +161,16 @@ class torch_quantizer:  # noqa: N801  the original's name
         deploy_check: bool = False,
         dynamic_batch: bool = False,
     ) -> None:
-        """Write ``<Model>_int.xmodel``: quantized, not compiled.
+        """Write ``<Model>_int.xmodel``: quantized, not compiled, with a batch of 1.
+
+        With `deploy_check` every tensor of the last forward pass goes to ``deploy_check_data_int/<Model>``.
 
         Raises:
-            QuantforgeError: Q1410 before calibration; Q1150 to Q1153 for what XIR cannot express.
+            QuantforgeError: Q1410 before calibration; Q1150 to Q1153 for what XIR cannot express; Q1466 without a
+                forward pass.
         """
-        xmodel_file(self._graph(), output_dir, deploy_check, dynamic_batch)
+        graph = self._graph()
+        xmodel_file(graph, output_dir, dynamic_batch, self._last.inputs if deploy_check else None)
 
     def fast_finetune(self, run_fn: Any, run_args: Any) -> None:
         """Not built yet.

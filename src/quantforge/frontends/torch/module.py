@@ -60,7 +60,7 @@ class QuantizedModule(nn.Module):
         Raises:
             InputError: Q1408 for arguments other than those the module was captured with.
         """
-        inputs = self._inputs(args, kwargs)
+        inputs = self.named_inputs(args, kwargs)
         constants = {name: getattr(holder, leaf) for name, (holder, leaf) in self._places.items()}
         found = self._program.run(inputs, constants)
         if self._observer is not None:
@@ -75,7 +75,8 @@ class QuantizedModule(nn.Module):
         ]
         return pytree.tree_unflatten(leaves, self._native.out_spec)
 
-    def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, torch.Tensor]:
+    def named_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The graph's inputs out of the arguments of a call; errors as `forward`."""
         leaves, spec = pytree.tree_flatten((args, kwargs))
         if spec != self._native.in_spec:
             leaves, spec = pytree.tree_flatten(self._rebound(args, kwargs))
