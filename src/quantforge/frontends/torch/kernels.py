@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from quantforge.diagnostics import UnsupportedError
+from quantforge.frontends.torch.blocks.arithmetic import fake_quantize
 from quantforge.frontends.torch.movement_kernels import MOVEMENT
 from quantforge.frontends.torch.resize_kernels import resize
 from quantforge.graph import Op
@@ -285,5 +286,6 @@ _MAKERS: dict[str, Maker] = {
     "where": lambda op: lambda tensors: torch.where(tensors[0], tensors[1], tensors[2]),
     "identity": lambda op: lambda tensors: tensors[0],
     "dropout": lambda op: lambda tensors: tensors[0],
+    "fake-quantize": fake_quantize,
     **MOVEMENT,
 }
