@@ -19,7 +19,7 @@ from quantforge.ops.registry import spec as kind_spec
 from quantforge.quantization.diagnose import find_culprits
 from quantforge.quantization.flow import Quantized, macs_of
 from quantforge.quantization.measure import Measurement, Noise
-from quantforge.quantization.placement import FloatOp, Places
+from quantforge.quantization.places import FloatOp, Places
 from quantforge.quantization.recipe import BiasScale, Recipe
 from quantforge.quantization.recipe_file import recipe_text
 from quantforge.quantization.report import (
@@ -96,7 +96,7 @@ def tensor_reports(
                 value.quant,
                 segments_of(sketch),
                 producer=None if producer is None else producer.name,
-                method=recipe.activations.method.value,
+                method=group.rule.method.value,
                 shares_with=tuple(other for other in group.values if other != name),
             )
     for place in places.weights:

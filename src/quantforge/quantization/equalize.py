@@ -11,7 +11,7 @@ from quantforge.graph import Array, Graph
 from quantforge.graph.execution import Executor, Feeds
 from quantforge.passes.equalize_layers import equalize_layers, grouped_values
 from quantforge.passes.result import PassResult
-from quantforge.quantization.placement import Places
+from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import Equalization
 
 CHANNEL_AXIS = 1  # of the values that groups tie together: [batch, channels, ...]

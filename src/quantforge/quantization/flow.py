@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 from quantforge.calibration.data import DataSource
-from quantforge.calibration.methods import RangeRule
 from quantforge.calibration.runner import Calibration, calibrate, guarded
 from quantforge.calibration.sketch import count_bits
 from quantforge.calibration.store import SketchKey, load_sketches, save_sketches
@@ -38,10 +37,12 @@ from quantforge.progress import Listener, track
 from quantforge.quantization.bias_correction import add_channel_sums, correct_biases
 from quantforge.quantization.equalize import equalize
 from quantforge.quantization.measure import Measurement, add_energies, measure
-from quantforge.quantization.placement import Places, place
+from quantforge.quantization.placement import place
+from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.report import Timing
-from quantforge.quantization.solve import solve, tensor_rule
+from quantforge.quantization.rules import check_overrides
+from quantforge.quantization.solve import solve
 from quantforge.quantization.weights import add_squared_errors
 
 LOOK_MACS = 10_000_000_000  # work that one look at a few samples may cost
@@ -228,19 +229,12 @@ class _Statistics:
             self.watch.lap("load sketches")
             return calibration
         observed = [name for name in self.places.observed if not base.value(name).is_const]
-        calibration = calibrate(self.session, batches, observed, rules=self._rules(), graph=base)
+        calibration = calibrate(self.session, batches, observed, rules=self.places.rules, graph=base)
         self.watch.lap("calibration")
         if self.sketches is not None:
             save_sketches(self.sketches, calibration, self.key)
             self.watch.lap("save sketches")
         return calibration
-
-    def _rules(self) -> dict[str, RangeRule]:
-        return {
-            name: tensor_rule(self.recipe.activations, self.recipe, group.values)
-            for group in self.places.groups
-            for name in group.sources
-        }
 
 
 def _preparation(recipe: Recipe) -> Preparation:
@@ -259,20 +253,4 @@ def _check(graph: Graph, places: Places, recipe: Recipe) -> None:
             "Q0507", f"recipe {recipe.name}", f"nothing to quantize ({reasons})", "one operator of its kinds",
             "another recipe, or fewer overrides",
         )  # fmt: skip
-    from fnmatch import fnmatchcase
-
-    for override in recipe.overrides:
-        pattern, names = (
-            (override.op, [op.name for op in graph.ops])
-            if override.op is not None
-            else (override.tensor, [value.name for value in graph.values])
-        )
-        if pattern is not None and not any(name == pattern or fnmatchcase(name, pattern) for name in names):
-            import difflib
-
-            near = difflib.get_close_matches(pattern, names, n=1, cutoff=0.3)
-            fix = repr(near[0]) if near else "print the report's list of names"
-            kind = "op" if override.op is not None else "tensor"
-            raise InputError(
-                "Q0508", f"override {kind} = {pattern!r}", "no match", f"the name of a {kind}", fix
-            )
+    check_overrides(graph, recipe)

@@ -8,82 +8,62 @@ Sources: chapter 4 of the user guide UG1414 (fused groups); vai_q_onnx guide (pa
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Container
+from dataclasses import replace
 
 from quantforge.graph import Graph, Op, Value
 from quantforge.ops.channels import WEIGHTED
 from quantforge.ops.registry import spec
-from quantforge.quantization.recipe import Override, Placement, Recipe
+from quantforge.quantization.every_value import EXACT_FUSED, groups_of_one, rounded_parameters
+from quantforge.quantization.places import FloatOp, Parameter, Places, SpecGroup
+from quantforge.quantization.recipe import Placement, Recipe
+from quantforge.quantization.rules import bias_rule, override_for, value_rule, weight_rule
 
 MOVES = frozenset({"move", "join", "pad"})
-
-
-@dataclass(frozen=True)
-class SpecGroup:
-    """Values that share one spec; the statistics of `sources` together decide it."""
-
-    values: tuple[str, ...]
-    sources: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A constant and the weighted op that reads it."""
-
-    value: str
-    op: str
-
-
-@dataclass(frozen=True)
-class FloatOp:
-    """An op that stays in float, and why (`code` opens the long form)."""
-
-    op: str
-    kind: str
-    reason: str
-    code: str
-
-
-@dataclass(frozen=True)
-class Places:
-    """The whole placement of a graph."""
-
-    groups: tuple[SpecGroup, ...]
-    weights: tuple[Parameter, ...]
-    biases: tuple[Parameter, ...]
-    floats: tuple[FloatOp, ...]
-
-    @property
-    def observed(self) -> tuple[str, ...]:
-        """The values calibration has to see, each once."""
-        return tuple(dict.fromkeys(source for group in self.groups for source in group.sources))
+_FUSING = ("weighted", "elementwise", "reduce", "pool")  # roles that an activation may be fused into
 
 
 def place(graph: Graph, recipe: Recipe) -> Places:
-    """Decide the placement of `graph` under `recipe`. Nothing is measured and nothing is changed."""
+    """Decide the placement of `graph` under `recipe`. Nothing is measured and nothing is changed.
+
+    Raises:
+        InputError: Q0316 when overrides ask for two rules for values that share one spec.
+    """
+    if recipe.placement.every_value:
+        return _every_value(graph, recipe)
     floats = _float_ops(graph, recipe)
     quantized = [op for op in graph.ops if op.name not in floats]
     inner = _inner_values(graph, quantized, recipe.placement)
     wanted = _wanted_values(graph, quantized, recipe.placement) - inner
-    groups = _groups(graph, quantized, wanted, recipe.placement)
+    groups = _groups(graph, quantized, wanted, recipe, inner)
     weighted = [op for op in quantized if _has_const_weights(graph, op)]
-    weights = tuple(Parameter(op.inputs[1], op.name) for op in weighted)
-    biases = tuple(Parameter(op.inputs[2], op.name) for op in weighted if graph.const(op, 2) is not None)
-    return Places(tuple(groups), weights, biases, tuple(floats.values()))
+    return Places(tuple(groups), *_parameters(graph, weighted, recipe), tuple(floats.values()))
 
 
-def override_for(
-    overrides: Iterable[Override], *, op: str | None = None, tensor: str | None = None
-) -> Override | None:
-    """The last override whose glob matches the op or tensor name."""
-    found = None
-    for override in overrides:
-        pattern, name = (override.op, op) if override.op is not None else (override.tensor, tensor)
-        if pattern is not None and name is not None and (name == pattern or fnmatchcase(name, pattern)):
-            found = override
-    return found
+def _every_value(graph: Graph, recipe: Recipe) -> Places:
+    """The placement of float formats; see `quantization.every_value`."""
+    floats = _float_ops(graph, recipe)
+    rounded = [op for op in graph.ops if op.name not in floats or floats[op.name].code != "Q0503"]
+    inner = _inner_values(graph, rounded, replace(recipe.placement, fused=EXACT_FUSED))
+    groups = groups_of_one(graph, rounded, recipe, inner, floats)
+    stored = {name for group in groups for name in group.values}
+    parameters = _parameters(graph, rounded_parameters(graph, rounded, recipe, floats), recipe)
+    left = (found for name, found in floats.items() if not stored & set(graph.op(name).outputs))
+    return Places(tuple(groups), *parameters, tuple(left))
+
+
+def _parameters(
+    graph: Graph, weighted: list[Op], recipe: Recipe
+) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
+    """Weights and biases that are quantized."""
+    weights = (op for op in weighted if not weight_rule(op, recipe).keep_float)
+    biases = (
+        op for op in weighted if graph.const(op, 2) is not None and not bias_rule(op, recipe).keep_float
+    )
+    return (
+        tuple(Parameter(op.inputs[1], op.name) for op in weights),
+        tuple(Parameter(op.inputs[2], op.name) for op in biases),
+    )
 
 
 def _float_ops(graph: Graph, recipe: Recipe) -> dict[str, FloatOp]:
@@ -130,7 +110,7 @@ def _gathering(graph: Graph, floats: Container[str]) -> dict[str, FloatOp]:
 
 
 def _own_reason(graph: Graph, op: Op, recipe: Recipe) -> tuple[str, str] | None:
-    override = override_for(recipe.overrides, op=op.name)
+    override = override_for(recipe.overrides, op=op.name, kind=op.kind)
     if override is not None and override.keep_float:
         return "the recipe keeps it in float", "Q0503"
     role = spec(op.kind).traits.role
@@ -164,15 +144,17 @@ def _inner_values(graph: Graph, quantized: list[Op], placement: Placement) -> se
     names = {op.name for op in quantized}
     inner: set[str] = set()
     for op in quantized:
-        if op.kind not in placement.fused:
-            continue
-        source = op.inputs[0]
-        producer = graph.producer(source)
-        if producer is None or producer.name not in names or source in graph.outputs:
-            continue
-        computes = spec(producer.kind).traits.role in ("weighted", "elementwise", "reduce", "pool")
-        if computes and len(graph.consumers(source)) == 1 and not _shares(producer, placement):
-            inner.add(source)
+        joins = spec(op.kind).traits.role == "join" and not placement.align_join
+        sources = op.inputs if joins else op.inputs[:1] if op.kind in placement.fused else ()
+        for source in sources:
+            producer = graph.producer(source)
+            if producer is None or producer.name not in names or source in graph.outputs:
+                continue
+            computes = spec(producer.kind).traits.role in _FUSING or (
+                joins and producer.kind in placement.fused
+            )
+            if computes and len(graph.consumers(source)) == 1 and not _shares(producer, placement):
+                inner.add(source)
     return inner
 
 
@@ -212,10 +194,13 @@ def _shares(op: Op, placement: Placement) -> bool:
     if op.kind.startswith("maxpool"):
         return True
     averages = op.kind.startswith("avgpool") or op.kind == "reduction-mean"
-    return role in MOVES or (averages and placement.align_pool)
+    return (role in MOVES and (role != "join" or placement.align_join)) or (averages and placement.align_pool)
 
 
-def _groups(graph: Graph, quantized: list[Op], wanted: set[str], placement: Placement) -> list[SpecGroup]:
+def _groups(
+    graph: Graph, quantized: list[Op], wanted: set[str], recipe: Recipe, inner: set[str]
+) -> list[SpecGroup]:
+    placement = recipe.placement
     leader = {name: name for name in wanted}
 
     def find(name: str) -> str:
@@ -240,5 +225,7 @@ def _groups(graph: Graph, quantized: list[Op], wanted: set[str], placement: Plac
     for values in members.values():
         names = tuple(value.name for value in values)
         sources = tuple(name for name in names if name not in derived) or names[:1]
-        groups.append(SpecGroup(names, sources))
+        rule = value_rule(graph, names, sources, recipe, inner)
+        if not rule.keep_float:
+            groups.append(SpecGroup(names, sources, rule))
     return groups

@@ -16,11 +16,25 @@ class BiasScale(str, Enum):
 
     PRODUCT = "product"  # input scale times weight scale: adds to the accumulator without a shift
     OWN = "own"  # its own power of two, aligned by shift_bias
+    FLOAT = "float"  # its own, any number, from the range of its values
+
+
+class Part(str, Enum):
+    """The tensors of an operator that an override speaks of."""
+
+    INPUTS = "inputs"  # graph inputs that it reads
+    WEIGHTS = "weights"
+    BIAS = "bias"
+    ACTIVATIONS = "activations"  # what it computes, behind the activation that is fused into it
 
 
 @dataclass(frozen=True)
 class TensorRule:
-    """How one kind of tensor (activations, weights) is quantized."""
+    """How one kind of tensor (activations, weights) is quantized.
+
+    A float format has no scale, and nothing but `keep_float` counts beside it. With `keep_float` the tensors of
+    this kind are not quantized at all.
+    """
 
     format: Format = INT8
     scales: ScaleKind = ScaleKind.FLOAT
@@ -31,14 +45,24 @@ class TensorRule:
     percentile: float = 99.999
     moving_average: float | None = None  # smoothing constant of min-max over batches
     rounding: Rounding = Rounding.HALF_EVEN
+    keep_float: bool = False
 
 
 @dataclass(frozen=True)
 class BiasRule:
-    """How biases are quantized."""
+    """How biases are quantized.
+
+    `method`, `percentile` and `symmetric` choose a bias's own scale (`OWN`: min-MSE unless the method is
+    non-overflow; `FLOAT`: as for weights); a float format has none.
+    """
 
     format: Format = INT32
     scale: BiasScale = BiasScale.PRODUCT
+    method: RangeMethod = RangeMethod.MSE
+    percentile: float = 99.999
+    symmetric: bool = True
+    rounding: Rounding = Rounding.HALF_EVEN
+    keep_float: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,12 +90,21 @@ class Placement:
     float too and each of its inputs keeps a spec of its own. Detectors put scores of 0..1 beside boxes of
     hundreds of pixels there, and one scale for both rounds the scores away. On a DPU the last concat then runs
     on the host, where its reader is; false aligns it, for a target that has to compute it.
+
+    With `align_join` the inputs of a concat share the spec of its output; without, only the output carries one, and
+    an input that something else reads has a spec of its own.
+
+    With `every_value` every real number that an operator makes is rounded, whatever its kind, and no two share a
+    spec; graph inputs only where a rule for them says so. That is how float formats are stored. An integer rule
+    still holds for `kinds` alone.
     """
 
     kinds: tuple[str, ...]
     fused: tuple[str, ...]
     align_pool: bool = False
     float_output_joins: bool = True
+    align_join: bool = True
+    every_value: bool = False
 
 
 _CONVOLUTIONS = tuple(
@@ -116,35 +149,62 @@ DPU_PLACEMENT = Placement(
 
 @dataclass(frozen=True)
 class Override:
-    """A change for the tensors or operators whose name matches a glob; unset fields keep the rule's value.
+    """A change for the tensors whose name matches a glob, or for operators by a glob or by their kinds.
 
-    Exactly one of `tensor` and `op` is set. `keep_float` takes the operator out of the quantized part.
+    Exactly one of `tensor`, `op` and `kinds` is set; unset fields keep the rule's value. For operators `part` says
+    which of their tensors change. Without it the weights do, and `keep_float` takes the whole operator out of the
+    quantized part. A bias takes power-of-two scales as `BiasScale.OWN`.
     """
 
     tensor: str | None = None
     op: str | None = None
+    kinds: tuple[str, ...] = ()
+    part: Part | None = None
     keep_float: bool = False
     format: Format | None = None
-    method: RangeMethod | None = None
-    percentile: float | None = None
+    scales: ScaleKind | None = None
+    symmetric: bool | None = None
     per_channel: bool | None = None
+    method: RangeMethod | None = None
+    statistic: Statistic | None = None
+    percentile: float | None = None
+    rounding: Rounding | None = None
 
     def __post_init__(self) -> None:
-        if (self.tensor is None) == (self.op is None):
-            found = f"tensor={self.tensor!r}, op={self.op!r}"
+        if (self.tensor is not None) + (self.op is not None) + bool(self.kinds) != 1:
+            found = f"tensor={self.tensor!r}, op={self.op!r}, kinds={list(self.kinds)}"
             raise InputError(
-                "Q0310", "override", found, "exactly one of tensor and op", "remove one of the two"
+                "Q0310", "override", found, "exactly one of tensor, op and kinds", "remove the others"
             )
+        if self.tensor is not None and self.part is not None:
+            found = f"tensor={self.tensor!r}, part={self.part.value!r}"
+            raise InputError("Q0310", "override", found, "a part of an operator", "remove part")
+
+
+@dataclass(frozen=True)
+class ShiftLimits:
+    """The reach of a fixed-point device's shift registers, for `quantization.align`.
+
+        least_cut <= shift_cut <= most_cut,    min(0, shift_cut - most_cut) <= shift_bias <= most_bias
+
+    `least_bias` replaces the lower bound of shift_bias where it is given.
+    """
+
+    least_cut: int = 0
+    most_cut: int = 16
+    least_bias: int | None = None
+    most_bias: int = 16
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All choices of a quantization."""
+    """All choices of a quantization; `inputs` is the rule of graph inputs, that of activations when None."""
 
     name: str
     activations: TensorRule = TensorRule()
     weights: TensorRule = TensorRule()
     bias: BiasRule = BiasRule()
+    inputs: TensorRule | None = None
     placement: Placement = CPU_PLACEMENT
     fold_batch_norm: bool = True
     remove_identity: bool = True
@@ -152,6 +212,7 @@ class Recipe:
     equalize: Equalization | None = None
     correct_bias: bool = False
     output_margin: float = 0.0  # widens the ranges of graph outputs: samples to come exceed those seen
+    shift_limits: ShiftLimits | None = None  # positions are aligned to them after solving
     overrides: tuple[Override, ...] = ()
 
     def with_overrides(self, overrides: tuple[Override, ...]) -> Recipe:
@@ -170,6 +231,7 @@ DPU_CNN = Recipe(
     replace_relu6=True,
     equalize=Equalization(),
     correct_bias=True,
+    shift_limits=ShiftLimits(),
 )
 NPU_TRANSFORMER = Recipe(name="npu-transformer", activations=TensorRule(INT8, symmetric=False))
 CPU_CNN = Recipe(

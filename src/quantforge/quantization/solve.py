@@ -16,21 +16,22 @@ from quantforge.calibration.methods import ScaleKind
 from quantforge.calibration.runner import available_processors
 from quantforge.diagnostics import UnsupportedError
 from quantforge.graph import Graph, Op, QuantSpec
-from quantforge.numerics.formats import FloatFormat, Format, IntFormat
+from quantforge.numerics.formats import FloatFormat
 from quantforge.ops.channels import output_channel_axis
 from quantforge.quantization.biases import bias_spec
-from quantforge.quantization.placement import Places, SpecGroup, override_for
+from quantforge.quantization.places import Places, SpecGroup
 from quantforge.quantization.recipe import Recipe, TensorRule
+from quantforge.quantization.rules import bias_rule, weight_rule
 from quantforge.quantization.weights import constant_spec
 
 ActivationSpec = Callable[[SpecGroup, TensorRule], QuantSpec]
 
 
 def solve(graph: Graph, places: Places, recipe: Recipe, activation_spec: ActivationSpec) -> Graph:
-    """A copy of `graph` with specs. `activation_spec` gives the spec of a group under a rule.
+    """A copy of `graph` with specs. `activation_spec` gives the spec of a group under its rule.
 
     Raises:
-        UnsupportedError: Q0510 when a rule asks for a format that this kind of tensor cannot have yet.
+        UnsupportedError: Q0510 for weights that are no constants.
     """
     graph = graph.copy()
     for group in places.groups:
@@ -48,28 +49,17 @@ def solve(graph: Graph, places: Places, recipe: Recipe, activation_spec: Activat
 
 def _group_spec(graph: Graph, group: SpecGroup, recipe: Recipe, activation_spec: ActivationSpec) -> QuantSpec:
     """The spec of one group; that of a graph output has headroom where scales are free."""
-    rule = tensor_rule(recipe.activations, recipe, group.values)
+    rule = group.rule
+    if isinstance(rule.format, FloatFormat):
+        return QuantSpec(rule.format)
     data = graph.value(group.values[0]).const
     if data is not None and len(group.values) == 1:
-        return constant_spec(data, rule, integer_format(rule.format, group.values[0]), None)
+        return constant_spec(data, rule, None)
     spec = activation_spec(group, rule)
     if rule.scales is ScaleKind.FLOAT and any(name in graph.outputs for name in group.values):
         wider = (float(np.float32(scale * (1.0 + recipe.output_margin))) for scale in spec.scale)
         return replace(spec, scale=tuple(wider))
     return spec
-
-
-def tensor_rule(
-    rule: TensorRule, recipe: Recipe, names: tuple[str, ...], op: str | None = None
-) -> TensorRule:
-    """`rule` with the override that matches one of the value names (or the op) laid over it."""
-    for name in names:
-        override = override_for(recipe.overrides, tensor=name, op=op)
-        if override is not None:
-            fields = ("format", "method", "percentile", "per_channel")
-            found = {key: getattr(override, key) for key in fields if getattr(override, key) is not None}
-            return replace(rule, **found)
-    return rule
 
 
 def weight_spec(graph: Graph, op: Op, recipe: Recipe) -> QuantSpec:
@@ -80,28 +70,19 @@ def weight_spec(graph: Graph, op: Op, recipe: Recipe) -> QuantSpec:
         raise UnsupportedError(
             "Q0510", op.name, f"computed weights {name}", "constant weights", "keep it in float"
         )
-    rule = tensor_rule(recipe.weights, recipe, (name,), op.name)
-    axis = output_channel_axis(op) if rule.per_channel else None
-    return constant_spec(data, rule, integer_format(rule.format, name), axis)
-
-
-def integer_format(format: Format, where: str) -> IntFormat:
-    """`format` when it is an integer format.
-
-    Raises:
-        UnsupportedError: Q0510 for float formats, which need no scale and are not built yet.
-    """
-    if isinstance(format, FloatFormat):
-        raise UnsupportedError("Q0510", where, str(format), "an integer format", 'format = "int16"')
-    return format
+    rule = weight_rule(op, recipe)
+    return constant_spec(data, rule, output_channel_axis(op) if rule.per_channel else None)
 
 
 def solve_bias(graph: Graph, op: Op, recipe: Recipe) -> None:
     """Give the bias of `op` in `graph` the spec that fits its constant, its input, weights and output."""
+    rule, bias = bias_rule(op, recipe), graph.const(op, 2)
+    if bias is None or rule.keep_float:
+        return
     x, w = graph.value(op.inputs[0]).quant, graph.value(op.inputs[1]).quant
-    bias = graph.const(op, 2)
-    if x is not None and w is not None and bias is not None:
-        _set(graph, op.inputs[2], bias_spec(bias, recipe.bias, x, w, _output_spec(graph, op)))
+    spec = bias_spec(bias, rule, x, w, _output_spec(graph, op))
+    if spec is not None:
+        _set(graph, op.inputs[2], spec)
 
 
 def _output_spec(graph: Graph, op: Op) -> QuantSpec | None:

@@ -21,23 +21,28 @@ CLIP_FACTORS = np.linspace(0.4, 1.0, 31)  # candidates of the mean-square-error 
 Errors = NDArray[np.float64]
 
 
-def constant_spec(data: Array, rule: TensorRule, format: IntFormat, axis: int | None) -> QuantSpec:
+def constant_spec(data: Array, rule: TensorRule, axis: int | None) -> QuantSpec:
     """The spec that `rule` gives to a constant: per slice along `axis`, or for the whole tensor when None.
 
-    Constants are always symmetric around zero, except per-tensor asymmetric rules with min-max ranges.
+    Symmetric around zero, except asymmetric rules with float scales and min-max ranges. A float format has no
+    scale.
     """
+    format = rule.format
+    if not isinstance(format, IntFormat):
+        return QuantSpec(format)
     rows = _rows(data, axis)
     # the grid around zero: an unsigned format has its zero point in the middle, and the same step
     centred = IntFormat(format.bits, narrow=format.narrow)
     if rule.scales is ScaleKind.POWER_OF_TWO:
-        scales = [scale_of_position(_position(row, centred, rule.method)) for row in rows]
+        scales = [scale_of_position(_position(row, centred, rule)) for row in rows]
         zero = 0 if format.signed else 1 << (format.bits - 1)
         return QuantSpec(format, tuple(scales), (zero,) * len(scales), axis, rule.rounding)
-    if not rule.symmetric and axis is None:
-        scale, zero = affine_parameters(float(data.min(initial=0)), float(data.max(initial=0)), format, False)
-        return QuantSpec(format, (scale,), (zero,), None, rule.rounding)
-    ranges = _ranges(rows, rule, centred)
-    pairs = [affine_parameters(-top, top, format, True) for top in ranges]
+    if not rule.symmetric and rule.method is RangeMethod.MIN_MAX:
+        ends = [(float(row.min(initial=0.0)), float(row.max(initial=0.0))) for row in rows]
+    else:
+        ends = [(-top, top) for top in (_top(row, rule, centred) for row in rows)]
+    symmetric = rule.symmetric or rule.method is not RangeMethod.MIN_MAX
+    pairs = [affine_parameters(lo, hi, format, symmetric) for lo, hi in ends]
     return QuantSpec(format, tuple(s for s, _ in pairs), tuple(z for _, z in pairs), axis, rule.rounding)
 
 
@@ -100,22 +105,33 @@ def _rows(data: Array, axis: int | None) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.moveaxis(data, axis, 0)).reshape(data.shape[axis], -1)
 
 
-def _position(row: NDArray[np.float32], format: IntFormat, method: RangeMethod) -> int:
-    if method is RangeMethod.MSE:
+def _position(row: NDArray[np.float32], format: IntFormat, rule: TensorRule) -> int:
+    if rule.method is RangeMethod.MSE:
         return position_by_error(row, format)
+    if rule.method in (RangeMethod.PERCENTILE, RangeMethod.ENTROPY):
+        top = _top(row, rule, format)
+        return non_overflow_position(-top, top, format)
     return non_overflow_position(float(row.min(initial=0.0)), float(row.max(initial=0.0)), format)
 
 
-def _ranges(rows: NDArray[np.float32], rule: TensorRule, format: IntFormat) -> list[float]:
-    """max|x| to represent, per slice."""
-    tops = np.abs(rows).max(axis=1, initial=0.0).astype(np.float64)
+def _top(row: NDArray[np.float32], rule: TensorRule, format: IntFormat) -> float:
+    """max|x| to represent."""
+    top = float(np.abs(row).max(initial=0.0))
     if rule.method is RangeMethod.PERCENTILE:
-        return [float(np.percentile(np.abs(row), rule.percentile)) for row in rows]
+        return float(np.percentile(np.abs(row), rule.percentile))
+    if rule.method is RangeMethod.ENTROPY:
+        return max(abs(end) for end in _entropy_ends(row))
     if rule.method is not RangeMethod.MSE:
-        return [float(top) for top in tops]
-    best = []
-    for row, top in zip(rows, tops, strict=True):
-        scales = np.maximum(CLIP_FACTORS * top, np.finfo(np.float32).tiny) / format.qmax
-        errors = squared_errors(np.ascontiguousarray(row), scales, format.qmin, format.qmax)
-        best.append(float(CLIP_FACTORS[int(np.argmin(errors))] * top))
-    return best
+        return top
+    scales = np.maximum(CLIP_FACTORS * top, np.finfo(np.float32).tiny) / format.qmax
+    errors = squared_errors(np.ascontiguousarray(row), scales, format.qmin, format.qmax)
+    return float(CLIP_FACTORS[int(np.argmin(errors))] * top)
+
+
+def _entropy_ends(row: NDArray[np.float32]) -> tuple[float, float]:
+    from quantforge.calibration.entropy import entropy_range  # compiled code that no other method needs
+    from quantforge.calibration.segments import segments_of
+    from quantforge.calibration.sketch import sketch_of
+
+    found = entropy_range(segments_of(sketch_of([row])))
+    return found.lo, found.hi

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from quantforge.graph import Graph
-from quantforge.quantization.placement import Places, override_for, place
+from quantforge.quantization.placement import place
+from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Override, Recipe
+from quantforge.quantization.rules import override_for
 from tests.networks import Net
 
 

@@ -45,7 +45,7 @@ def test_names_and_aliases() -> None:
 
 @pytest.mark.parametrize("names", [{}, {"tensor": "a", "op": "b"}], ids=["neither", "both"])
 def test_an_override_is_about_a_tensor_or_an_operator(names: dict[str, str]) -> None:
-    with pytest.raises(InputError, match=r"Q0310 override: .*expected exactly one of tensor and op"):
+    with pytest.raises(InputError, match=r"Q0310 override: .*expected exactly one of tensor, op and kinds"):
         Override(**names)
 
 

@@ -43,7 +43,7 @@ def test_fields_go_on_top_of_the_base():
         ('[activations]\nmethod = "mimax"', 'try: activations.method = "min-max"'),
         ("[weights]\nper_channel = 3", "weights.per_channel = 3"),
         ("fold_batch_norm", "expected TOML"),
-        ('[[override]]\ntensor = "a"\nop = "b"', "exactly one of tensor and op"),
+        ('[[override]]\ntensor = "a"\nop = "b"', "exactly one of tensor, op and kinds"),
     ],
 )
 def test_a_wrong_recipe_names_the_key_and_the_nearest(text: str, found: str):

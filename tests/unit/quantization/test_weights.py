@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_the_position_has_the_least_error_of_its_window(
 
 @pytest.mark.parametrize("rule", [POWER_OF_TWO, FLOAT], ids=["power of two", "float"])
 def test_zeros_get_scale_one(rule: TensorRule) -> None:
-    assert constant_spec(np.zeros((2, 3), np.float32), rule, INT8, None).scale == (1.0,)
+    assert constant_spec(np.zeros((2, 3), np.float32), rule, None).scale == (1.0,)
     assert position_by_error(np.zeros(0, np.float32), INT8) == 0
 
 
@@ -82,15 +83,15 @@ def test_zeros_get_scale_one(rule: TensorRule) -> None:
 def test_a_spec_per_axis_is_that_of_each_slice(method: RangeMethod, scales: ScaleKind, axis: int) -> None:
     rule = TensorRule(INT8, scales, per_channel=True, method=method, percentile=99.0)
     data = normal(4, 5, 3) * np.geomspace(0.01, 10.0, 20, dtype=np.float32).reshape(4, 5, 1)
-    spec = constant_spec(data, rule, INT8, axis)
-    slices = [constant_spec(data.take(i, axis), rule, INT8, None) for i in range(data.shape[axis])]
+    spec = constant_spec(data, rule, axis)
+    slices = [constant_spec(data.take(i, axis), rule, None) for i in range(data.shape[axis])]
     assert spec.axis == axis and spec.zero_point == (0,) * data.shape[axis]
     assert spec.scale == tuple(one.scale[0] for one in slices)
 
 
 def test_min_max_reaches_the_largest_weight() -> None:
     data = normal(100)
-    spec = constant_spec(data, FLOAT, INT8, None)
+    spec = constant_spec(data, FLOAT, None)
     top = float(np.abs(data).max())
     assert math.isclose(spec.scale[0] * 127.0, top, rel_tol=1e-2)
     assert np.abs(fake_quantize_value(data, spec) - data).max() <= spec.scale[0] * 0.5 * (1 + 1e-6)
@@ -100,8 +101,8 @@ def test_mean_square_error_clips_a_lone_outlier() -> None:
     data = np.append(normal(20_000, spread=0.1), np.float32(1.0))
     rule = TensorRule(IntFormat(4), method=RangeMethod.MSE)
     clipped, whole = (
-        constant_spec(data, rule, IntFormat(4), None),
-        constant_spec(data, FLOAT, IntFormat(4), None),
+        constant_spec(data, rule, None),
+        constant_spec(data, replace(FLOAT, format=IntFormat(4)), None),
     )
     assert math.isclose(clipped.scale[0], CLIP_FACTORS[0] * whole.scale[0], rel_tol=0.1)
     errors = [float(np.square(fake_quantize_value(data, spec) - data).sum()) for spec in (clipped, whole)]
@@ -110,12 +111,12 @@ def test_mean_square_error_clips_a_lone_outlier() -> None:
 
 def test_an_asymmetric_rule_moves_the_zero_point() -> None:
     rule = TensorRule(UINT8, symmetric=False)
-    spec = constant_spec(np.array([0.0, 0.5, 2.55], np.float32), rule, UINT8, None)
+    spec = constant_spec(np.array([0.0, 0.5, 2.55], np.float32), rule, None)
     assert spec.zero_point == (0,) and math.isclose(spec.scale[0], 0.01, rel_tol=1e-6)
 
 
 def test_an_unsigned_format_has_its_zero_in_the_middle_and_the_step_of_the_signed_one() -> None:
     data = normal(50)
-    unsigned = constant_spec(data, POWER_OF_TWO, UINT8, None)
+    unsigned = constant_spec(data, replace(POWER_OF_TWO, format=UINT8), None)
     assert unsigned.zero_point == (128,)
-    assert unsigned.scale == constant_spec(data, POWER_OF_TWO, INT8, None).scale
+    assert unsigned.scale == constant_spec(data, POWER_OF_TWO, None).scale

@@ -34,7 +34,8 @@ from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.flow import LOOK_MACS, affordable_samples, first_samples, macs_of
 from quantforge.quantization.placement import place
 from quantforge.quantization.recipe import Recipe, TensorRule
-from quantforge.quantization.solve import solve, tensor_rule
+from quantforge.quantization.rules import check_overrides
+from quantforge.quantization.solve import solve
 
 Adapt = Callable[[Graph, Recipe], Recipe]  # changes the recipe for the float graph it is about
 LOOK_SAMPLES = range(2, 129)  # kept for equalization and bias correction, at least and at most
@@ -62,6 +63,7 @@ class ModuleQuantizer:
         self.base, self.notes = prepared.graph, list[Note](prepared.notes)
         recipe = scoped(recipe, self.base)
         self.recipe = recipe = recipe if adapt is None else adapt(self.base, recipe)
+        check_overrides(self.base, recipe)
         self.places = place(self.base, recipe)
         if not self.places.groups and not self.places.weights:
             raise InputError(
@@ -74,12 +76,8 @@ class ModuleQuantizer:
 
     def observed_module(self, device: str = "cpu") -> QuantizedModule:
         """The float module that counts what it computes; `solve` uses what it has seen."""
-        rules = {
-            name: tensor_rule(self.recipe.activations, self.recipe, group.values)
-            for group in self.places.groups
-            for name in group.sources
-            if not self.base.value(name).is_const
-        }
+        seen = self.places.rules
+        rules = {name: rule for name, rule in seen.items() if not self.base.value(name).is_const}
         macs = sum(macs_of(self.base, op) for op in self.base.ops)
         samples = affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES)
         looked = self._looked_at()
@@ -127,12 +125,17 @@ class ModuleQuantizer:
             kept = first_samples(observer.kept, LOOK_SAMPLES.stop - 1, self._is_open())
             graph, notes = correct_biases(graph, session, kept, self.recipe)
             self.notes += notes
-        self.graph = self._with_bias_rounding(graph)
+        self.graph = graph
         return self.graph
 
     def _with_constants(self, calibration: Calibration) -> Calibration:
         """Sketches of the constants that share a spec with other values, such as tables that are looked up in."""
-        names = {name for group in self.places.groups for name in group.sources if len(group.values) > 1}
+        names = {
+            name
+            for group in self.places.groups
+            for name in group.sources
+            if len(group.values) > 1 and name in self.places.rules
+        }
         data = {name: self.base.value(name).const for name in sorted(names)}
         found = {name: sketch_of([array]) for name, array in data.items() if array is not None}
         return replace(calibration, sketches={**calibration.sketches, **found})
@@ -191,16 +194,7 @@ class ModuleQuantizer:
             form = rule.format
             return QuantSpec(form, (1.0,), (0,), None, rule.rounding)
 
-        return self._with_bias_rounding(solve(self.base, self.places, self.recipe, unit))
-
-    def _with_bias_rounding(self, graph: Graph) -> Graph:
-        """Biases are rounded as weights are."""
-        for bias in self.places.biases:
-            value = graph.value(bias.value)
-            if value.quant is not None:
-                spec = replace(value.quant, rounding=self.recipe.weights.rounding)
-                graph.set_value(replace(value, quant=spec))
-        return graph
+        return solve(self.base, self.places, self.recipe, unit)
 
     def _solved(self) -> Graph:
         if self.graph is None:

@@ -13,6 +13,7 @@ from quantforge.quantization.recipe import (
     BiasScale,
     Equalization,
     Recipe,
+    ShiftLimits,
     TensorRule,
 )
 
@@ -28,9 +29,10 @@ def dpu_recipe(bits: int = 8) -> Recipe:
         name="torch-dpu",
         activations=replace(rule, rounding=Rounding.HALF_UP),
         weights=replace(rule, rounding=Rounding.HALF_AWAY),
-        bias=BiasRule(IntFormat(bits), BiasScale.OWN),
+        bias=BiasRule(IntFormat(bits), BiasScale.OWN, rounding=Rounding.HALF_AWAY),
         placement=DPU_PLACEMENT,
         replace_relu6=True,
         equalize=Equalization(),
         correct_bias=True,
+        shift_limits=ShiftLimits(),
     )
