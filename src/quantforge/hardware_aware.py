@@ -18,7 +18,8 @@ from quantforge.graph import Graph, Origin, QuantSpec
 from quantforge.inspection import Inspection, Reason, Verdict, inspect, partition
 from quantforge.numerics.formats import INT8
 from quantforge.numerics.rounding import Rounding
-from quantforge.quantization.placement import FloatOp, Places, place
+from quantforge.quantization.placement import place
+from quantforge.quantization.places import FloatOp, Places
 from quantforge.quantization.recipe import Override, Recipe
 from quantforge.targets.dpu import DpuTarget
 from quantforge.xmodel.model import XModel

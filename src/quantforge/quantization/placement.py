@@ -114,9 +114,10 @@ def _own_reason(graph: Graph, op: Op, recipe: Recipe) -> tuple[str, str] | None:
     if override is not None and override.keep_float:
         return "the recipe keeps it in float", "Q0503"
     role = spec(op.kind).traits.role
-    if op.kind == "opaque" or role == "float":
+    custom = op.kind == "opaque" and op.attrs.get("type") in recipe.placement.custom_types
+    if role == "float" and not custom:
         return f"{op.attrs.get('type', op.kind)} has no quantized form", "Q0501"
-    if role not in MOVES and op.kind not in recipe.placement.kinds:
+    if role not in MOVES and op.kind not in recipe.placement.kinds and not custom:
         return f"{op.kind} is not among the kinds recipe {recipe.name} quantizes", "Q0504"
     if not all(graph.value(name).dtype == "float32" for name in op.outputs if name):
         return f"its output is {graph.value(op.outputs[0]).dtype}", "Q0505"
@@ -180,7 +181,8 @@ def _wanted_values(graph: Graph, quantized: list[Op], placement: Placement) -> s
 
 def _data(graph: Graph, op: Op) -> list[str]:
     """The real-valued inputs and outputs of `op` that a spec of activations may describe."""
-    inputs = op.inputs[:1] if _has_const_weights(graph, op) or op.kind == "prelu" else op.inputs
+    one = _has_const_weights(graph, op) or op.kind == "prelu" or spec(op.kind).traits.role == "normalize"
+    inputs = op.inputs[:1] if one else op.inputs
     return [name for name in (*inputs, *op.outputs) if name and graph.value(name).dtype == "float32"]
 
 
