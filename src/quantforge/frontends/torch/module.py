@@ -6,16 +6,13 @@ user's module. With an observer it shows it the values it asks for, on every for
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
-from quantforge.diagnostics import InputError
-from quantforge.frontends.torch.native import Fixed, NativeModule, Size
+from quantforge.frontends.torch.calling import Calling
 from quantforge.frontends.torch.program import Program
 from quantforge.frontends.torch.run import stored_constant
 from quantforge.graph import Graph
@@ -41,18 +38,16 @@ class QuantizedModule(nn.Module):
 
     def __init__(self, graph: Graph, forward: Any, observer: Observer | None = None) -> None:
         super().__init__()
-        native = graph.native
-        if not isinstance(native, NativeModule):
-            raise InputError(
-                "Q1406", f"graph {graph.name!r}", "a graph of another framework", "one imported from torch",
-                "run the model through the door it was imported by",
-            )  # fmt: skip
-        self._native = native
-        self._signature = inspect.signature(forward)
+        self._calling = Calling(graph, forward)
         self._observer = observer
         self._places: dict[str, tuple[nn.Module, str]] = {}
         self._take(graph)
         self.forwards = 0
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that runs."""
+        return self._program.graph
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the user's module returns, nested alike.
@@ -69,40 +64,11 @@ class QuantizedModule(nn.Module):
             if self._observer.graph is not self._program.graph or self._observer.names != self._asked:
                 self._take(self._observer.graph)
         self.forwards += 1
-        sizes = self._program.sizes(inputs)
-        leaves = [
-            found[item] if isinstance(item, str) else _fixed(item, sizes) for item in self._native.returned
-        ]
-        return pytree.tree_unflatten(leaves, self._native.out_spec)
+        return self._calling.outputs(found, self._program.sizes(inputs))
 
     def named_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, torch.Tensor]:
         """The graph's inputs out of the arguments of a call; errors as `forward`."""
-        leaves, spec = pytree.tree_flatten((args, kwargs))
-        if spec != self._native.in_spec:
-            leaves, spec = pytree.tree_flatten(self._rebound(args, kwargs))
-        named = list(zip(self._native.leaves, leaves, strict=False))
-        tensors = {name: leaf for name, leaf in named if name is not None and isinstance(leaf, torch.Tensor)}
-        wanted = [name for name in self._native.leaves if name is not None]
-        if spec != self._native.in_spec or len(tensors) != len(wanted):
-            raise InputError(
-                "Q1408", f"module {self._native.name!r}", f"arguments nested as {spec}",
-                f"{self._native.in_spec}", "call it as in the example inputs",
-            )  # fmt: skip
-        return tensors
-
-    def _rebound(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The same arguments, positional and named as in the example."""
-        try:
-            bound = self._signature.bind(*args, **kwargs)
-        except TypeError:
-            return args, kwargs
-        bound.apply_defaults()
-        names = self._native.named
-        positional = [value for name, value in bound.arguments.items() if name not in names]
-        named = {name: bound.arguments[name] for name in names if name in bound.arguments}
-        return tuple(positional[: self._native.positional]), named
+        return self._calling.inputs(args, kwargs)
 
     def _take(self, graph: Graph) -> None:
         """Run `graph` from now on; its constants take the places of those of the same names."""
@@ -135,7 +101,3 @@ class QuantizedModule(nn.Module):
         else:
             holder.register_buffer(leaf, tensor)
         self._places[name] = (holder, leaf)
-
-
-def _fixed(item: Fixed, sizes: Mapping[str, int]) -> Any:
-    return item.value.of(sizes) if isinstance(item.value, Size) else item.value
