@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from quantforge.debugging.dump import write_index
+from quantforge.debugging.nibbles import packed
 from quantforge.debugging.stage import Array
 from quantforge.files import write_atomic
 from quantforge.graph import Graph, QuantSpec, Value
@@ -62,6 +63,11 @@ def write_deploy_check(
     return written
 
 
+def is_deploy_check(folder: str | Path) -> bool:
+    """Whether a folder is one that `write_deploy_check` or the original's exporter made."""
+    return (Path(folder) / SHAPES).is_file()
+
+
 def file_stem(name: str) -> str:
     """The name of a node or parameter as that of a file.
 
@@ -84,23 +90,6 @@ def stored_integers(array: Array, spec: QuantSpec) -> Array | None:
     if spec.format.bits == _HALF_BYTE:
         return packed(integers.astype(np.int8))
     return integers.astype(np.int8 if spec.format.bits <= _BYTE else np.int16)
-
-
-def packed(integers: Array) -> Array:
-    """Integers of 4 bits, two in a byte: the first of a pair in the upper half."""
-    even = np.zeros(len(integers) + len(integers) % 2, np.uint8)
-    even[: len(integers)] = integers.astype(np.uint8) & 0x0F
-    return np.asarray(even[0::2] << 4 | even[1::2], np.uint8)
-
-
-def unpacked(data: Array, count: int) -> Array:
-    """The inverse of `packed`, for `count` integers.
-
-    >>> unpacked(np.array([0x1F, 0x20], np.uint8), 3).tolist()
-    [1, -1, 2]
-    """
-    halves = np.stack([data >> 4, data & 0x0F], axis=1).reshape(-1)[:count].astype(np.int8)
-    return np.asarray(np.where(halves > 7, halves - 16, halves), np.int8)
 
 
 def _write(stem: Path, array: Array, spec: QuantSpec | None) -> list[Path]:

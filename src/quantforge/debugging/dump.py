@@ -32,11 +32,15 @@ INDEX = "index.json"
 
 @dataclass(frozen=True)
 class Kept:
-    """How a dump keeps a value: the tensor's name, its shape in memory, and the value's axes in that order."""
+    """How a dump keeps a value: the tensor's name, its shape in memory, and the value's axes in that order.
+
+    `position` is the number of fractional bits of its integers; None for real numbers, or where it is not known.
+    """
 
     tensor: str
     shape: tuple[int, ...]
     order: tuple[int, ...] = ()
+    position: int | None = None
 
 
 def write_index(folder: str | Path, model: XModel) -> Path:
@@ -47,7 +51,9 @@ def write_index(folder: str | Path, model: XModel) -> Path:
     """
     orders = value_of(model.attrs, "quantforge_orders", {})
     table = {
-        value: asdict(Kept(op.tensor.name, op.tensor.shape, tuple(orders.get(value, ()))))
+        value: asdict(
+            Kept(op.tensor.name, op.tensor.shape, tuple(orders.get(value, ())), op.get("fix_point"))
+        )
         for value, name in value_of(model.attrs, "quantforge_values", {}).items()
         if (op := model.ops.get(name)) is not None
     }
@@ -67,7 +73,12 @@ def read_index(folder: str | Path) -> dict[str, Kept]:
     try:
         table = json.loads(path.read_text("utf-8"))
         return {
-            value: Kept(str(row["tensor"]), tuple(map(int, row["shape"])), tuple(map(int, row["order"])))
+            value: Kept(
+                str(row["tensor"]),
+                tuple(map(int, row["shape"])),
+                tuple(map(int, row["order"])),
+                row.get("position"),
+            )
             for value, row in table.items()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:

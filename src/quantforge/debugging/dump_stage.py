@@ -3,7 +3,7 @@
 Files are raw numbers (.bin) or .npy, anywhere below the folder, called after tensors as in `dump`, with the numbers
 of sample and engine and the ending ``_aquant`` left aside. What a raw file means is taken from the stage it is
 compared with, or from the dump's index (`dump.read_index`) where that stage is the source model: as many bytes as
-elements are integers, four times as many are float32.
+elements are integers, four times as many are float32, twice as many int16, half as many integers of 4 bits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from quantforge.calibration.samples import InputInfo
 from quantforge.debugging.dump import Kept
 from quantforge.debugging.names import layer_file
+from quantforge.debugging.nibbles import unpacked
 from quantforge.debugging.stage import Array, Arrays, Signal, Stage, from_memory, real, reshaped
 from quantforge.diagnostics import InputError
 
@@ -53,7 +54,7 @@ class DumpStage:
             known = self._samples_of(signal)
             if known and name in shapes:
                 self._found[name] = known
-                position = signal.position if self._holds_integers(name, known) else None
+                position = self._position(signal) if self._holds_integers(name, known) else None
                 self.signals[name] = Signal(name, next(iter(known.values())).name, position)
         if not self.signals:
             expected = f"a file of a tensor of {other.label}"
@@ -103,6 +104,11 @@ class DumpStage:
                 return known
         return {}
 
+    def _position(self, signal: Signal) -> int | None:
+        """Fractional bits of a signal's integers: as the other stage says, or the index."""
+        kept = self._kept.get(signal.name)
+        return signal.position if signal.position is not None or kept is None else kept.position
+
     def _holds_integers(self, name: str, known: Mapping[int, Path]) -> bool:
         path = next(iter(known.values()))
         if path.suffix == ".npy":
@@ -120,7 +126,9 @@ class DumpStage:
             array = np.load(path, allow_pickle=False)
             return np.asarray(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
         raw, count = path.read_bytes(), int(np.prod(shape))
-        types = {count: np.int8, 4 * count: np.float32}
+        types = {2 * count: np.int16, 4 * count: np.float32, count: np.int8}
+        if len(raw) == (count + 1) // 2 and count > 1:  # integers of 4 bits, two in a byte
+            return unpacked(np.frombuffer(raw, np.uint8), count).reshape(shape)
         if len(raw) not in types:
             expected = f"{count} bytes of int8 or {4 * count} of float32: one sample of {list(shape)}"
             raise InputError("Q1308", str(path), f"{len(raw)} bytes", expected, "dump the same model again")

@@ -15,6 +15,8 @@ from quantforge.frontends.onnx import OnnxExecutor, absorb, import_model, input_
 from quantforge.graph import Graph, Op
 from quantforge.graph.quantize import quantize_value
 
+_ROUNDED = "_Rounded"  # what the torch door's exporter calls a value behind its rounding function
+
 
 class OnnxStage:
     """Runs an ONNX model and gives all its float values."""
@@ -32,8 +34,10 @@ class OnnxStage:
         self._graph = graph
         self._observed: dict[str, str] = {}
         self.signals: dict[str, Signal] = {}
+        self._sources: dict[str, str] = {}  # signal -> the value that has its spec, where that is another one
         for name in (*graph.inputs, *(output for op in graph.ops for output in op.outputs if output)):
             self._add(native, name)
+        self._take_rounded()
         self._session = OnnxExecutor(threads=threads).session(
             native, list(dict.fromkeys(self._observed.values()))
         )
@@ -61,8 +65,18 @@ class OnnxStage:
         self._observed[name] = name if spec is None else rounded_value(native, name)
         self.signals[name] = Signal(name, self._observed[name], position)
 
+    def _take_rounded(self) -> None:
+        """A value that a function rounds before it is stored is what that function makes of it."""
+        for name in [name for name in self.signals if name.endswith(_ROUNDED)]:
+            value = name.removesuffix(_ROUNDED)
+            if value in self.signals and self.signals[name].position is not None:
+                rounded = self.signals.pop(name)
+                self.signals[value] = Signal(value, rounded.tensor, rounded.position)
+                self._observed[value] = self._observed.pop(name)
+                self._sources[value] = name
+
     def _stored(self, name: str, array: Array) -> Array:
-        spec = self._graph.value(name).quant
+        spec = self._graph.value(self._sources.get(name, name)).quant
         if self.signals[name].position is None or spec is None:
             return array.copy()  # the session uses its memory again
         return np.asarray(quantize_value(array, spec, name))

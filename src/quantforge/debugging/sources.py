@@ -14,6 +14,7 @@ import numpy as np
 from quantforge.calibration.data import DataSource, open_data
 from quantforge.calibration.preprocessing import Preprocessing, preprocessing_of
 from quantforge.calibration.samples import InputInfo
+from quantforge.debugging.deploy_check import is_deploy_check
 from quantforge.debugging.difference import RELATIVE
 from quantforge.debugging.dump import read_index
 from quantforge.debugging.dump_stage import DumpStage
@@ -107,7 +108,7 @@ def compare_sources(
         raise InputError(
             "Q1309", f"{first} and {second}", "two folders", expected, "compare each with the model"
         )
-    native = names[0].kind == "xmodel"
+    native = names[0].kind == "xmodel" and not is_deploy_check(names[1].path)
     left = _open(names[0], native)
     if names[1].kind == "dump":
         return _compare_dump(left, names[1], data, samples, relative)
@@ -189,7 +190,8 @@ def _dumped_inputs(stage: Stage, dump: DumpStage) -> Iterator[Arrays]:
         yield from dump.feeds({info.name: info.name for info in stage.inputs})
         return
     ops = {op.name: op for op in stage.arguments.ops}
-    for feeds in dump.feeds({name: op.tensor.name for name, op in ops.items()}):
+    held = {op.name: signal for signal, op in stage.holders.items()}
+    for feeds in dump.feeds({name: held.get(op.name, name) for name, op in ops.items()}):
         yield {name: stage.arguments.value(ops[name], array) for name, array in feeds.items()}
 
 
