@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden bench docs
+.PHONY: demo test check golden bench bench-peers docs
 
 demo: .venv/core.stamp
 	$(BIN)/python examples/digits/demo.py
@@ -15,6 +15,8 @@ golden: .venv/dev.stamp
 	$(PYTEST) tests --golden
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
+bench-peers: .venv/dev.stamp
+	$(BIN)/python -m bench --peers --models resnet20 mobilenetv2 mobilenetv2_rescaled ultraface_rfb_320 fastestdet
 docs: .venv/dev.stamp
 	$(BIN)/python docs/generate.py
 

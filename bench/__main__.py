@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import contestants, results, table
+from bench import contestants, peers, results, table
 from bench.jobs import ROOT, Job, Outcome, perform
 from bench.models import MAKERS, Case, Missing, Size, for_memory
 
@@ -36,7 +36,10 @@ class Settings:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    out = options.out or ROOT / "out" / "bench" / ("quick" if options.quick else "")
+    out = options.out or ROOT / "out" / "bench" / (
+        "quick" if options.quick else "beside" if options.peers else ""
+    )
+    tools = [*options.tools, *contestants.PEERS] if options.peers else options.tools
     settings = Settings(
         work=out / "work",
         cache=ROOT / "out" / "bench" / "cache",
@@ -60,10 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
         except Missing as missing:
             skipped[name] = str(missing)
             continue
-        rows += run_case(case, options.tools, settings, _tell)
+        rows += run_case(case, tools, settings, _tell)
         if name == "resnet50" and not options.quick and options.images is None:
             large = for_memory(case, MEMORY_IMAGES, settings.cache)
-            rows += run_case(large, options.tools, replace(settings, repeats=1, quality=False), _tell)
+            rows += run_case(large, tools, replace(settings, repeats=1, quality=False), _tell)
     text = table.report(rows, previous, skipped)
     told = {name: str(value) for name, value in vars(options).items()} | {"load_before": load}
     results.save(rows, skipped, told, out / "results.json")
@@ -102,9 +105,10 @@ def run_contestant(case: Case, name: str, settings: Settings) -> results.Row:
         threads=settings.threads,
         options={**contestant.options, "feed": settings.feed},
     )
+    python = peers.interpreter(contestant.environment) if contestant.environment else sys.executable
     runs: list[Outcome] = []
     for _ in range(settings.repeats):
-        runs.append(perform(job, settings.work, label, settings.timeout_s))
+        runs.append(perform(job, settings.work, label, settings.timeout_s, python))
         if runs[-1].error:
             return results.Row(
                 case.name, name, case.images, runs[-1], error=runs[-1].error, repeats=len(runs)
@@ -146,7 +150,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=MAKERS, default=list(MAKERS), metavar="MODEL")
     parser.add_argument(
-        "--tools", nargs="+", choices=contestants.ALL, default=list(contestants.ALL), metavar="TOOL"
+        "--tools", nargs="+", choices=contestants.ALL, default=list(contestants.HOME), metavar="TOOL"
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="beside the peers, each in an environment of its own"
     )
     parser.add_argument("--images", type=int, help="calibration images (default: by model, see README.md)")
     parser.add_argument(

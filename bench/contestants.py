@@ -11,15 +11,23 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Contestant:
-    """`writes` is false for the bare float pass, which makes no model."""
+    """`writes` is false for the bare float pass, which makes no model.
+
+    `environment` names one of `bench.peers.ENVIRONMENTS`; without it the tool runs in ours.
+    """
 
     module: str
     options: dict[str, Any] = field(default_factory=dict)
     writes: bool = True
+    environment: str | None = None
 
 
 def _ours(recipe: str) -> Contestant:
     return Contestant("bench.tools.ours", {"recipe": recipe})
+
+
+def _quark(config: str) -> Contestant:
+    return Contestant("bench.tools.quark_onnx", {"config": config}, environment="quark")
 
 
 def _ort(method: str, per_channel: bool) -> Contestant:
@@ -38,4 +46,12 @@ ALL: dict[str, Contestant] = {
     "ort-percentile-per-channel": _ort("Percentile", True),
     "ort-entropy": _ort("Entropy", False),
     "ort-entropy-per-channel": _ort("Entropy", True),
+    "quark-xint8": _quark("XINT8"),
+    "quark-xint8-adaquant": _quark("XINT8_ADAQUANT"),
+    "quark-xint8-adaround": _quark("XINT8_ADAROUND"),
+    "quark-a8w8": _quark("A8W8"),
+    "quark-a16w8": _quark("A16W8"),
+    "nncf": Contestant("bench.tools.nncf_onnx", environment="nncf"),
 }
+PEERS = tuple(name for name, one in ALL.items() if one.environment is not None)
+HOME = tuple(name for name in ALL if name not in PEERS)

@@ -140,8 +140,10 @@ def peak_memory_bytes() -> int:
 # ---- the parent's side
 
 
-def perform(job: Job, folder: Path, name: str, timeout_s: float = 900) -> Outcome:
-    """Run `job` in a process of its own; a failure of any kind comes back as `Outcome.error`."""
+def perform(
+    job: Job, folder: Path, name: str, timeout_s: float = 900, python: str | Path = sys.executable
+) -> Outcome:
+    """Run `job` in a process of its own, by `python`; a failure of any kind comes back as `Outcome.error`."""
     folder.mkdir(parents=True, exist_ok=True)
     job_path = folder / f"{name}.job.json"
     log_path = folder / f"{name}.log"
@@ -150,7 +152,7 @@ def perform(job: Job, folder: Path, name: str, timeout_s: float = 900) -> Outcom
         Path(job.output).unlink(missing_ok=True)
     write_record(job, job_path)
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(job.threads))}
-    command = [sys.executable, "-m", job.module, str(job_path.resolve())]
+    command = [str(python), "-m", job.module, str(job_path.resolve())]
     timed_out = False
     start = time.perf_counter()
     with log_path.open("wb") as log:
