@@ -10,7 +10,7 @@ from quantforge.diagnostics import InputError, UnsupportedError
 MODES = ("float", "calib", "test")
 WIDTHS = range(2, 17)
 _PENDING_NAMES = (
-    "QatProcessor", "load_vai_ops", "bfp", "register_custom_op", "SparsePruner",
+    "QatProcessor", "load_vai_ops", "SparsePruner",
     "get_pruning_runner", "IterativePruningRunner", "OneStepPruningRunner", "OFAPruner",
 )  # fmt: skip
 _DEFAULTS: Mapping[str, Any] = {
@@ -18,8 +18,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "lstm": False,
     "app_deploy": "CV",
     "qat_proc": False,
-    "custom_quant_ops": None,
-    "quant_config_file": None,
     "dynamo": False,
     "opset_version": None,
     "native_onnx": True,

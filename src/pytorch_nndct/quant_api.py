@@ -6,9 +6,10 @@ input_args: Example inputs: a tensor, or a tuple of arguments. Values do not mat
 input_kwargs: Named example inputs. A path in this place is taken as `state_dict_file`, where the guide has it.
 state_dict_file: File of trained parameters, loaded into a copy of the module.
 output_dir: Where calibration puts its results and test finds them.
-bitwidth: Number of bits of everything, 2 to 16; 8 when None.
+bitwidth: Number of bits of everything, 2 to 16; 8 when None. A configuration file wins.
+quant_config_file: A JSON quantization configuration, see pytorch_nndct.config.
 device: Where the quantized module runs; the processor when there is no GPU.
-mix_bit, lstm, app_deploy, qat_proc, custom_quant_ops, quant_config_file, dynamo: Not built yet.
+mix_bit, lstm, app_deploy, qat_proc, custom_quant_ops, dynamo: Not built yet.
 target: A DPU; what it does not have stays in float, see `pytorch_nndct.hardware`.
 """
 
@@ -22,16 +23,18 @@ from typing import Any
 import torch
 
 from pytorch_nndct.arguments import available_device, batch_of, beside, loaded_module
+from pytorch_nndct.config_choice import chosen_recipe, remark_alignment
+from pytorch_nndct.custom_op import with_custom_types
 from pytorch_nndct.deploy_check import LastForward
 from pytorch_nndct.exports import onnx_file, torch_script
 from pytorch_nndct.hardware import hardware_aware
-from pytorch_nndct.options import check_defaults, checked_mode, checked_width, not_built
+from pytorch_nndct.notices import say_float_ops
+from pytorch_nndct.options import check_defaults, checked_mode, not_built
 from pytorch_nndct.xmodel_export import xmodel_file
 from quantforge.diagnostics import InputError
 from quantforge.files import atomic_path, check_writable, write_atomic
 from quantforge.frontends.torch.module import QuantizedModule
 from quantforge.frontends.torch.quantizer import ModuleQuantizer
-from quantforge.frontends.torch.recipes import dpu_recipe
 from quantforge.graph import Graph
 
 QUANT_INFO, BIAS_CORRECTIONS = "quant_info.json", "bias_corr.pth"
@@ -69,8 +72,6 @@ class torch_quantizer:  # noqa: N801  the original's name
             lstm=lstm,
             app_deploy=app_deploy,
             qat_proc=qat_proc,
-            custom_quant_ops=custom_quant_ops,
-            quant_config_file=quant_config_file,
             dynamo=dynamo,
         )
         if isinstance(input_kwargs, str | Path):
@@ -80,7 +81,8 @@ class torch_quantizer:  # noqa: N801  the original's name
         self._device = available_device(device)
         module = loaded_module(module, state_dict_file)
         self._batch = batch_of(input_args, input_kwargs)
-        recipe = dpu_recipe(checked_width(bitwidth))
+        recipe, self._opset = chosen_recipe(quant_config_file, bitwidth)
+        recipe = with_custom_types(recipe, custom_quant_ops)
         _current[:] = [self]
         self._quantizer: ModuleQuantizer | None = None
         self._module: torch.nn.Module = module
@@ -89,6 +91,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         args, kwargs = beside(module, input_args, input_kwargs)
         adapt = hardware_aware(target, quant_config_file)
         self._quantizer = ModuleQuantizer(module, args, kwargs, recipe, adapt)
+        say_float_ops(self._quantizer.base, recipe.placement.custom_types)
         module = self._observed() if self._mode == "calib" else self._loaded_result()
         self._module, self._last = module, LastForward(module, self._quantizer.base)
 
@@ -112,6 +115,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         self._folder.mkdir(parents=True, exist_ok=True)
         check_writable(self._folder / QUANT_INFO)
         self._quantizer.solve()
+        remark_alignment(self._quantizer.notes)
         with atomic_path(self._folder / BIAS_CORRECTIONS) as partial:
             torch.save(self._quantizer.bias_corrections(), partial)
         tool = f"{version('quantforge')}+torch{torch.__version__}"

@@ -27,12 +27,17 @@ ONE_BYTE = 8
 
 
 def bias_spec(
-    bias: Array, rule: BiasRule, x: QuantSpec | None, w: QuantSpec | None, y: QuantSpec | None
+    bias: Array,
+    rule: BiasRule,
+    x: QuantSpec | None,
+    w: QuantSpec | None,
+    y: QuantSpec | None,
+    least_shift: int | None = None,
 ) -> QuantSpec | None:
     """The spec of `bias` [channels] for an op with input spec `x`, weight spec `w` and output spec `y`.
 
     None where the scale is the product of those of `x` and `w`, and one of them is not an integer: such a bias stays
-    float.
+    float. `least_shift` replaces the lower bound of shift_bias.
     """
     format = rule.format
     if isinstance(format, FloatFormat):
@@ -52,7 +57,7 @@ def bias_spec(
         position = non_overflow_position(float(bias.min(initial=0.0)), float(bias.max(initial=0.0)), format)
     else:
         position = position_by_error(bias, format)
-    return QuantSpec.power_of_two(format, _within_shifts(position, x, w, y), rule.rounding)
+    return QuantSpec.power_of_two(format, _within_shifts(position, x, w, y, least_shift), rule.rounding)
 
 
 def _product(rule: BiasRule, x: QuantSpec | None, w: QuantSpec | None) -> QuantSpec | None:
@@ -62,7 +67,9 @@ def _product(rule: BiasRule, x: QuantSpec | None, w: QuantSpec | None) -> QuantS
     return QuantSpec(rule.format, scales, (0,) * len(scales), None if len(scales) == 1 else 0, rule.rounding)
 
 
-def _within_shifts(position: int, x: QuantSpec | None, w: QuantSpec | None, y: QuantSpec | None) -> int:
+def _within_shifts(
+    position: int, x: QuantSpec | None, w: QuantSpec | None, y: QuantSpec | None, least_shift: int | None
+) -> int:
     """`position` within the reach of the accumulator's shift, where there is one."""
     # by the scale alone: a zero point of 128 (uint8 around zero) leaves the shifts as they are
     narrow = all(s is not None and s.format.bits <= ONE_BYTE for s in (x, w))
@@ -71,4 +78,5 @@ def _within_shifts(position: int, x: QuantSpec | None, w: QuantSpec | None, y: Q
         return position
     accumulator = fx + fw
     cut = 0 if fy is None else accumulator - fy
-    return min(max(position, accumulator - MAX_SHIFT_BIAS), accumulator - min(0, cut - 16))
+    least = min(0, cut - 16) if least_shift is None else least_shift
+    return min(max(position, accumulator - MAX_SHIFT_BIAS), accumulator - least)

@@ -34,6 +34,7 @@ from quantforge.passes.equalize_layers import largest_magnitudes
 from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.passes.result import Note
 from quantforge.progress import Listener, track
+from quantforge.quantization.align import align_positions
 from quantforge.quantization.bias_correction import add_channel_sums, correct_biases
 from quantforge.quantization.equalize import equalize
 from quantforge.quantization.measure import Measurement, add_energies, measure
@@ -130,6 +131,8 @@ def quantize_graph(
     statistics = _Statistics(session, places, recipe, sketches, key, watch)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
+    quantized, more = align_positions(quantized, places, recipe)
+    notes = (*notes, *more)
     watch.lap("solve")
     if recipe.correct_bias and look:
         quantized, more = correct_biases(quantized, session, look, recipe)

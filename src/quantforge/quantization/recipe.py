@@ -97,6 +97,8 @@ class Placement:
     With `every_value` every real number that an operator makes is rounded, whatever its kind, and no two share a
     spec; graph inputs only where a rule for them says so. That is how float formats are stored. An integer rule
     still holds for `kinds` alone.
+
+    Opaque operators of `custom_types` are computed in float on inputs that carry specs, and so do their outputs.
     """
 
     kinds: tuple[str, ...]
@@ -105,6 +107,7 @@ class Placement:
     float_output_joins: bool = True
     align_join: bool = True
     every_value: bool = False
+    custom_types: tuple[str, ...] = ()
 
 
 _CONVOLUTIONS = tuple(
@@ -187,13 +190,14 @@ class ShiftLimits:
 
         least_cut <= shift_cut <= most_cut,    min(0, shift_cut - most_cut) <= shift_bias <= most_bias
 
-    `least_bias` replaces the lower bound of shift_bias where it is given.
+    `least_bias` replaces the lower bound of shift_bias where it is given. The ONNX quantizer of Vitis AI goes up to
+    15, the PyTorch one to 16: 15 suits both.
     """
 
     least_cut: int = 0
     most_cut: int = 16
     least_bias: int | None = None
-    most_bias: int = 16
+    most_bias: int = 15
 
 
 @dataclass(frozen=True)

@@ -80,18 +80,20 @@ def solve_bias(graph: Graph, op: Op, recipe: Recipe) -> None:
     if bias is None or rule.keep_float:
         return
     x, w = graph.value(op.inputs[0]).quant, graph.value(op.inputs[1]).quant
-    spec = bias_spec(bias, rule, x, w, _output_spec(graph, op))
+    y = graph.value(output_value(graph, op)).quant
+    least = None if recipe.shift_limits is None else recipe.shift_limits.least_bias
+    spec = bias_spec(bias, rule, x, w, y, least)
     if spec is not None:
         _set(graph, op.inputs[2], spec)
 
 
-def _output_spec(graph: Graph, op: Op) -> QuantSpec | None:
-    """The spec behind `op`, which sits behind the activation where one is fused."""
+def output_value(graph: Graph, op: Op) -> str:
+    """The value that holds the result of `op`, which sits behind the activation where one is fused."""
     value = graph.value(op.outputs[0])
     followers = graph.consumers(value.name)
-    if value.quant is None and len(followers) == 1:
-        return graph.value(followers[0].outputs[0]).quant
-    return value.quant
+    if value.quant is None and len(followers) == 1 and value.name not in graph.outputs:
+        return followers[0].outputs[0]
+    return value.name
 
 
 def _set(graph: Graph, name: str, spec: QuantSpec) -> None:

@@ -30,6 +30,7 @@ from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.equalize_layers import equalize_layers, grouped_values
 from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.passes.result import Note, PassResult
+from quantforge.quantization.align import align_positions
 from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.flow import LOOK_MACS, affordable_samples, first_samples, macs_of
 from quantforge.quantization.placement import place
@@ -116,6 +117,8 @@ class ModuleQuantizer:
         graph = solve(
             self.base, self.places, self.recipe, lambda group, rule: calibration.spec(rule, *group.sources)
         )
+        graph, moved = align_positions(graph, self.places, self.recipe)
+        self.notes += moved
         if self.recipe.correct_bias:
             inputs = (self.base.op(place.op).inputs[0] for place in self.places.weights)
             looked = [
