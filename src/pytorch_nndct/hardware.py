@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quantforge.diagnostics import Diagnostic, InputError
 from quantforge.frontends.onnx import single_node
+from quantforge.frontends.torch.deploy import deployable
 from quantforge.frontends.torch.native import NativeModule
 from quantforge.frontends.torch.quantizer import Adapt
 from quantforge.graph import Graph
@@ -38,7 +39,7 @@ def target_of(name_or_fingerprint: str | Path) -> DpuTarget:
 
 def assigned(graph: Graph, recipe: Recipe, target: DpuTarget) -> Assignment:
     """Devices of a prepared torch graph; errors as `quantforge.hardware_aware.assign`."""
-    return assign(graph, recipe, target, single_node)
+    return assign(deployable(graph), recipe, target, single_node)
 
 
 def hardware_aware(target: str | Path | None, config_file: object = None) -> Adapt | None:

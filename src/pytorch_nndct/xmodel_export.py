@@ -15,6 +15,7 @@ from pytorch_nndct.deploy_check import deploy_check_files
 from quantforge.compiler.lower import lower
 from quantforge.diagnostics import Diagnostic
 from quantforge.frontends.onnx import single_node
+from quantforge.frontends.torch.deploy import deployable
 from quantforge.graph import Array, Graph
 from quantforge.hardware_aware import with_layer_origins
 from quantforge.xmodel.model import XModel
@@ -53,7 +54,7 @@ def flat_model(graph: Graph) -> XModel:
     Raises:
         QuantforgeError: Q1150 to Q1153 for what XIR cannot express.
     """
-    return lower(with_layer_origins(graph), batch=1, node_of=single_node)
+    return lower(with_layer_origins(deployable(graph)), batch=1, node_of=single_node)
 
 
 def _notice(found: str, fix: str) -> None:
