@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantforge.compiler.lowering import elementwise, moves, products, reductions, spatial, windows
+from quantforge.compiler.lowering import custom, elementwise, moves, products, reductions, spatial, windows
 from quantforge.compiler.lowering.writer import Rule
 
 RULES: dict[str, Rule] = {
@@ -12,4 +12,5 @@ RULES: dict[str, Rule] = {
     **moves.RULES,
     **spatial.RULES,
     **reductions.RULES,
+    **custom.RULES,
 }

@@ -24,6 +24,7 @@ from torch.utils import _pytree as pytree
 
 from quantforge.diagnostics import InputError
 from quantforge.frontends.torch.capture import capture
+from quantforge.frontends.torch.custom_ops import custom_op, is_custom
 from quantforge.frontends.torch.kinds import is_known, rule_of
 from quantforge.frontends.torch.names import Namer, packet_name
 from quantforge.frontends.torch.native import (
@@ -239,6 +240,8 @@ class _Importer:
             return item
 
         args, kwargs = pytree.tree_map(template, (tuple(node.args), dict(node.kwargs)))
+        if is_custom(node.target):
+            return custom_op(name, tuple(inputs), outputs, args, node.name)
         nested = not isinstance(node.meta["val"], torch.Tensor)
         native = NativeCall(node.target, args, kwargs, nested)
         attrs = {"type": f"aten.{packet_name(node.target) or node.target}", "domain": "torch", "why": why}

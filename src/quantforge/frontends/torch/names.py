@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from quantforge.frontends.torch.custom_ops import is_custom
+
 _REPEAT = re.compile(r"@\d+")
 _MARKER = "_empty_nn_module_stack_from_metadata_hook"
 _LIBRARY = ("torch.nn.", "torch.ao.nn.", "torchvision.ops.", "pytorch_nndct.nn.")
@@ -49,7 +51,7 @@ class Namer:
         path, kind = _innermost(node)
         if path and len(self._operators[path]) == 1 and kind.startswith(_LIBRARY):
             return self.fresh(path)
-        word = operator_name(node.target)
+        word = str(node.args[0]) if is_custom(node.target) else operator_name(node.target)
         return self.fresh(f"{path}.{word}" if path else word)
 
     def fresh(self, stem: str) -> str:
