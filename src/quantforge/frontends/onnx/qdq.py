@@ -6,7 +6,7 @@ a weight w is stored as w_quantized; an int32 bias b as b_quantized, and its Deq
 
 QuantizeLinear is y = saturate(round(x / scale) + zero_point) with ties to even, in the type of the zero point.
 Integers narrower than the type, and narrow ranges, saturate by a Clip to the real values of their ends first,
-which is exact because those ends lie on the grid.
+which is exact because those ends lie on the grid. Values in float16 or bfloat16 have the form of `cast_form` instead.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import numpy as np
 from onnx import helper
 
 from quantforge.diagnostics import InternalError, UnsupportedError
+from quantforge.frontends.onnx.cast_form import cast_constant, cast_nodes
 from quantforge.graph import Array, QuantSpec, Value
 from quantforge.graph.quantize import quantize_value
-from quantforge.numerics.formats import IntFormat
+from quantforge.numerics.formats import FloatFormat, IntFormat
 from quantforge.numerics.rounding import Rounding
 
 WIDE_OPSET = 21  # 16-bit integers in QuantizeLinear and DequantizeLinear
@@ -38,7 +39,9 @@ class QdqNames:
 
 def least_opset(value: Value) -> int:
     """The oldest opset whose Q/DQ can store `value`."""
-    return WIDE_OPSET if value.quant is not None and _storage(value, value.quant).itemsize == 2 else 13
+    if value.quant is None or isinstance(value.quant.format, FloatFormat):
+        return 13
+    return WIDE_OPSET if _storage(value, value.quant).itemsize == 2 else 13
 
 
 def check_expressible(value: Value) -> None:
@@ -50,7 +53,8 @@ def check_expressible(value: Value) -> None:
     spec = value.quant
     if spec is None:
         return
-    _storage(value, spec)
+    if not isinstance(spec.format, FloatFormat):
+        _storage(value, spec)
     where = f"tensor {value.name!r}"
     if value.dtype != "float32":
         raise UnsupportedError(
@@ -60,7 +64,8 @@ def check_expressible(value: Value) -> None:
             "float32",
             "convert the model to float32 first",
         )
-    if not value.is_const and spec.rounding is not Rounding.HALF_EVEN:
+    rounds = not value.is_const and not isinstance(spec.format, FloatFormat)
+    if rounds and spec.rounding is not Rounding.HALF_EVEN:
         raise UnsupportedError(
             "Q0604",
             where,
@@ -94,8 +99,10 @@ def activation_names(name: str, is_input: bool, is_output: bool) -> QdqNames:
 
 
 def activation_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array], str]) -> list[Any]:
-    """[Clip,] QuantizeLinear and DequantizeLinear for an activation."""
+    """[Clip,] QuantizeLinear and DequantizeLinear for an activation, Clip and two Casts for one in a float format."""
     spec, name = _spec(value), value.name
+    if isinstance(spec.format, FloatFormat):
+        return cast_nodes(name, names.made, names.read, spec.format, constant)
     scale = constant(f"{name}_scale", _scale(spec))
     zero = constant(f"{name}_zero_point", _zero_point(value, spec))
     axis = {} if spec.axis is None else {"axis": spec.axis}
@@ -125,8 +132,11 @@ def constant_names(value: Value) -> QdqNames:
 
 
 def constant_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array], str]) -> list[Any]:
-    """DequantizeLinear for a constant, whose integers are computed here."""
+    """DequantizeLinear for a constant, whose integers are computed here; Cast for one in a float format."""
     spec = _spec(value)
+    if isinstance(spec.format, FloatFormat):
+        data = np.asarray(value.const if value.const is not None else ())
+        return cast_constant(value.name, names.made, names.read, data, spec, constant)
     stem = f"{value.name}_quantized" if _is_bias(value) else value.name
     stored = np.asarray(
         quantize_value(value.const if value.const is not None else (), spec, f"tensor {value.name!r}")
