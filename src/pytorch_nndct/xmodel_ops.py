@@ -1,6 +1,6 @@
 """Calls of torch that an xmodel keeps as operators (``aten::roll``), computed by torch where the model runs.
 
-The runtime asks for a class per operator type (`quantforge.runtime.register_op`); this one serves all of them. A device
+The runtime asks for a class per operator type (`quantforge.runtime.register_op`); this one serves all. A device
 without torch needs classes of one's own instead, which find the arguments of the call among the attributes.
 """
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from quantforge.compiler.compile import left_to_cpu
 from quantforge.compiler.lower import lower
 from quantforge.compiler.lowering.foreign import NodeOf
 from quantforge.graph import Graph, Origin, QuantSpec
@@ -63,19 +64,18 @@ def assign(graph: Graph, recipe: Recipe, target: DpuTarget, node_of: NodeOf | No
     batch = target.batch if target.family in _BATCHES else 1
     model = lower(named, batch=batch, node_of=node_of)
     first = inspect(model, target)
-    away: dict[str, Reasons] = _away(first, graph)
-    aware = _keeping(recipe, away)
+    away = _away(first, graph)
     while True:
+        aware = _keeping(recipe, away)
         places = place(graph, aware)
-        stays = {row.op: (_reason(row),) for row in places.floats if row.op not in away}
-        planned = lower(_planned(named, places), batch=batch, node_of=node_of)
-        found = _away(inspect(planned, target), graph)
+        stays = {row.op: (_reason(row),) for row in places.floats}
+        found = _compiled(lower(_planned(named, places), batch=batch, node_of=node_of), target, graph)
         more = {name: why for name, why in found.items() if name not in away and name not in stays}
         if not more:
             break
         away |= more
-        aware = _keeping(recipe, away)
-    on_cpu = {op.name: (away | stays)[op.name] for op in graph.ops if op.name in away or op.name in stays}
+    reasons = found | stays | away
+    on_cpu = {op.name: reasons[op.name] for op in graph.ops if op.name in found}
     return Assignment(model, _final(first, model, on_cpu), on_cpu, aware)
 
 
@@ -92,15 +92,31 @@ def _keeping(recipe: Recipe, names: Mapping[str, Reasons]) -> Recipe:
 
 
 def _away(inspection: Inspection, graph: Graph) -> dict[str, Reasons]:
-    """The graph's operators of which a part that computes is on the CPU; moves put in front of one do not count."""
+    """The graph's operators of which a part that computes is on the CPU."""
     found: dict[str, Reasons] = {}
     for verdict in inspection.on_cpu:
-        op = verdict.origin
-        if op is None or not graph.has_op(op):
-            continue
-        if verdict.kind not in _MOVES or verdict.name in graph.op(op).outputs:
-            found.setdefault(op, verdict.reasons)
+        if _counts(graph, verdict.origin, verdict.kind, verdict.name):
+            found.setdefault(str(verdict.origin), verdict.reasons)
     return found
+
+
+def _compiled(model: XModel, target: DpuTarget, graph: Graph) -> dict[str, Reasons]:
+    """The graph's operators that the compiler leaves to the CPU."""
+    found: dict[str, Reasons] = {}
+    for name, why in left_to_cpu(model, target).items():
+        op = model.ops.get(name)
+        if op is None or op.kind in ("const", "fix") or not _counts(graph, op.get("origin"), op.kind, name):
+            continue
+        limit, fix = "an operator in fixed point", "leave it to the code around the model"
+        found.setdefault(str(op.get("origin")), (Reason("fixed_point", op.kind, why, limit, fix),))
+    return found
+
+
+def _counts(graph: Graph, origin: str | None, kind: str, name: str) -> bool:
+    """Whether an operator of the xmodel stands for one of the graph; a move that is put in front of one does not."""
+    if origin is None or not graph.has_op(origin):
+        return False
+    return kind not in _MOVES or name in graph.op(origin).outputs
 
 
 def _reason(row: FloatOp) -> Reason:

@@ -93,18 +93,13 @@ def compilation(
     flat = cut_at(model, options.output_ops)
     claims = Plugins(options.plugins, plugins)
     claims.partition(flat)
-    named = returned_by(flat)
-    settled = settle(flat, claims.taken, named)
-    returned = tuple(dict.fromkeys(settled.renamed.get(name, name) for name in named))
-    given, reasons = _devices(flat, target, devices)
-    fused = fuse(settled.model, given, target, returned, claims.taken)
+    settled, fused, reasons = _fused(flat, target, devices, claims.taken)
     groups = group(fused.model, fused.devices, claims.groups)
     planted = plant(fused.model, groups, fused.outputs)
     _carry(planted.model, fused, settled)
     add_workloads(planted.model, target)
     schedules = [schedule(planted.model, subgraph, target) for subgraph in planted.dpus]
     extras = Extras(attachments.preprocessing, attachments.sources)
-    reasons = {name: why for name, why in (reasons | fused.reasons).items() if name not in fused.absorbed}
     notices = attach(planted.model, target, schedules, options, extras, reasons)
     claims.compile(planted.model, planted.claims)
     report = report_of(planted.model, target, schedules, reasons, notices, time.perf_counter() - start)
@@ -112,6 +107,24 @@ def compilation(
     if recorded is not None:
         planted.model.attrs["quantforge_vectors"] = Attr("bytes", recorded)
     return Compilation(planted.model, report)
+
+
+def left_to_cpu(model: XModel, target: DpuTarget) -> dict[str, str]:
+    """The operators of a flat quantized model that `compilation` leaves to the CPU, with the reasons."""
+    return _fused(model, target, None, {})[2]
+
+
+def _fused(
+    flat: XModel, target: DpuTarget, devices: Devices | None, taken: Mapping[str, str]
+) -> tuple[Settled, Fused, dict[str, str]]:
+    """The model in fixed point, and why operators of `flat` are on the CPU."""
+    named = returned_by(flat)
+    settled = settle(flat, taken, named)
+    returned = tuple(dict.fromkeys(settled.renamed.get(name, name) for name in named))
+    given, reasons = _devices(flat, target, devices)
+    fused = fuse(settled.model, given, target, returned, taken)
+    found = (reasons | fused.reasons).items()
+    return settled, fused, {name: why for name, why in found if name not in fused.absorbed}
 
 
 def returned_by(flat: XModel) -> tuple[str, ...]:

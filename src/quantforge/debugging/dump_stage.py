@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from quantforge.calibration.samples import InputInfo
+from quantforge.debugging.deploy_check import is_deploy_check
 from quantforge.debugging.dump import Kept
 from quantforge.debugging.names import layer_file
 from quantforge.debugging.nibbles import unpacked
@@ -47,7 +48,8 @@ class DumpStage:
         self.inputs: tuple[InputInfo, ...] = other.inputs
         self._shapes = shapes
         self._kept = index or {}
-        self._files = _files(Path(folder), _known_names(other, self._kept))
+        names = _known_names(other, self._kept)
+        self._files = _files(Path(folder), names, numbered=not is_deploy_check(folder))
         self.signals: dict[str, Signal] = {}
         self._found: dict[str, dict[int, Path]] = {}
         for name, signal in other.signals.items():
@@ -141,15 +143,18 @@ def _known_names(other: Stage, index: Mapping[str, Kept]) -> frozenset[str]:
     return frozenset(map(layer_file, names | {kept.tensor for kept in index.values()}))
 
 
-def _files(folder: Path, known: frozenset[str]) -> dict[str, dict[int, Path]]:
-    """Files by layer name and sample. Of two files of a name in different folders the first counts."""
+def _files(folder: Path, known: frozenset[str], numbered: bool) -> dict[str, dict[int, Path]]:
+    """Files by layer name and sample. Of two files of a name in different folders the first counts.
+
+    Without `numbered` numbers at the end of names belong to the names, and there is one sample.
+    """
     if not folder.is_dir():
         expected = "a folder of .bin or .npy files"
         raise InputError("Q1303", str(folder), "no such folder", expected, "check the path")
     found: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".bin", ".npy") and path.is_file():
-            name, sample = _meaning(path.stem, known)
+            name, sample = _meaning(path.stem, known) if numbered else (layer_file(path.stem), 0)
             found.setdefault(name, {}).setdefault(sample, path)
     return found
 
