@@ -1,0 +1,91 @@
+"""Quantization aware training of a torch module.
+
+    capture -> fold -> place | the user's training loop on `trainable` | `finish.quantized_graph`
+
+The module that trains starts from a calibration: that of a file, or one on the first batch it sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from quantforge.frontends.torch.module import QuantizedModule
+from quantforge.frontends.torch.quantizer import ModuleQuantizer, prepared_module
+from quantforge.frontends.torch.training.dropout import dropouts_of
+from quantforge.frontends.torch.training.finish import float_graph
+from quantforge.frontends.torch.training.module import TrainableModule
+from quantforge.frontends.torch.training.start import begin_at
+from quantforge.frontends.torch.training.structure import structure_of
+from quantforge.graph import Graph
+from quantforge.quantization.recipe import Recipe
+
+
+class ModuleTrainer:
+    """One module on its way from float through training to fixed point.
+
+    Args:
+        module: The float module; it is not changed.
+        args: Positional example arguments; only shapes and dtypes count.
+        kwargs: Named ones.
+        recipe: How it is quantized; powers of two, one scale per tensor.
+
+    Raises:
+        InputError: As `import_module`; Q0507 when nothing is to be quantized.
+        UnsupportedError: Q1445 for scales that cannot be trained.
+    """
+
+    def __init__(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, recipe: Recipe) -> None:
+        self._module = module
+        self._quantizer = ModuleQuantizer(module, args, kwargs, recipe)
+        self.recipe = self._quantizer.recipe
+        unfolded = prepared_module(module, args, kwargs, replace(recipe, fold_batch_norm=False)).graph
+        self.dropouts, places = dropouts_of(module, args, kwargs, unfolded)
+        self.structure = structure_of(
+            self._quantizer.base, unfolded, self._quantizer.places, self.recipe, module, places
+        )
+
+    def trainable(self) -> TrainableModule:
+        """A module to train; its first forward pass calibrates on the batch it gets."""
+        trained = {name: parameter.requires_grad for name, parameter in self._module.named_parameters()}
+        return TrainableModule(self.structure, self._module.forward, trained, self.dropouts, self._calibrate)
+
+    def begin_at_file(
+        self, module: TrainableModule, info: str, corrections: Mapping[str, list[float]] | None, where: str
+    ) -> None:
+        """Start `module` from the files of a calibration with the same recipe.
+
+        Raises:
+            InputError: Q1411 and Q1412 when the files belong to another model or recipe.
+        """
+        folded = self._quantizer.base = float_graph(module)
+        calibrated = self._quantizer.load(info, corrections, where)
+        begin_at(module, folded, self._quantizer.base, calibrated)
+        module.disable_warmup()
+
+    def deployed(self, graph: Graph) -> QuantizedModule:
+        """The module that computes as a quantized graph says."""
+        return QuantizedModule(graph, self._module.forward)
+
+    def _calibrate(self, module: TrainableModule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Calibrate on one batch, and share the result among the processes that train together."""
+        folded = self._quantizer.base = float_graph(module)
+        device = next(module.parameters()).device
+        observed = self._quantizer.observed_module(str(device)).to(device)
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            observed(*args, **kwargs)
+        calibrated = self._quantizer.solve()
+        begin_at(module, folded, self._quantizer.base, calibrated)
+        _share(module)
+
+
+def _share(module: nn.Module) -> None:
+    """Every process takes what the first one found."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        for tensor in (*module.parameters(), *module.buffers()):
+            torch.distributed.broadcast(tensor.data, 0)
+
