@@ -22,12 +22,13 @@ from typing import Any
 
 import torch
 
-from pytorch_nndct.arguments import available_device, batch_of, beside, loaded_module
+from pytorch_nndct.arguments import available_device, batch_of, beside, example_inputs, loaded_module
 from pytorch_nndct.config_choice import chosen_recipe, remark_alignment
 from pytorch_nndct.custom_op import with_custom_types
 from pytorch_nndct.deploy_check import LastForward
 from pytorch_nndct.exports import onnx_file, torch_script
 from pytorch_nndct.hardware import hardware_aware
+from pytorch_nndct.model_file import write_model_file
 from pytorch_nndct.notices import say_float_ops
 from pytorch_nndct.options import check_defaults, checked_mode, not_built
 from pytorch_nndct.xmodel_export import xmodel_file
@@ -92,6 +93,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         adapt = hardware_aware(target, quant_config_file)
         self._quantizer = ModuleQuantizer(module, args, kwargs, recipe, adapt)
         say_float_ops(self._quantizer.base, recipe.placement.custom_types)
+        write_model_file(self._quantizer.base, self._folder)
         module = self._observed() if self._mode == "calib" else self._loaded_result()
         self._module, self._last = module, LastForward(module, self._quantizer.base)
 
@@ -238,15 +240,7 @@ class torch_quantizer:  # noqa: N801  the original's name
 
     def _example(self, graph: Graph) -> tuple[torch.Tensor, ...]:
         """Zeros in the shapes of the inputs."""
-        values = (graph.value(name) for name in graph.inputs)
-        return tuple(
-            torch.zeros(
-                [dim if isinstance(dim, int) else self._batch or 1 for dim in value.shape or ()],
-                dtype=getattr(torch, value.dtype),
-                device=self._device,
-            )
-            for value in values
-        )
+        return example_inputs(graph, self._batch or 1, self._device)
 
 
 def current_quantizer() -> torch_quantizer:

@@ -26,7 +26,7 @@ from quantforge.diagnostics import InputError
 from quantforge.frontends.torch.capture import capture
 from quantforge.frontends.torch.custom_ops import custom_op, is_custom
 from quantforge.frontends.torch.kinds import is_known, rule_of
-from quantforge.frontends.torch.names import Namer, packet_name
+from quantforge.frontends.torch.names import Namer, packet_name, scopes_of
 from quantforge.frontends.torch.native import (
     NOT_A_TENSOR,
     Fixed,
@@ -115,6 +115,7 @@ class _Importer:
             self._named,
             self._outside(),
             source_lines(nodes),
+            scopes_of(nodes),
         )
         return self._graph
 

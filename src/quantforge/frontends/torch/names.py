@@ -17,6 +17,7 @@ import torch
 from quantforge.frontends.torch.custom_ops import is_custom
 
 _REPEAT = re.compile(r"@\d+")
+_ATTRIBUTE = re.compile(r"\[([^\]]*)\]")
 _MARKER = "_empty_nn_module_stack_from_metadata_hook"
 _LIBRARY = ("torch.nn.", "torch.ao.nn.", "torchvision.ops.", "pytorch_nndct.nn.")
 _TENSORS = (torch.Tensor, tuple, list)
@@ -84,6 +85,41 @@ def operator_name(target: Any) -> str:
     packet = getattr(target, "overloadpacket", None)
     word = str(getattr(packet, "__name__", None) or getattr(target, "__name__", target))
     return _ALIASES.get(word, word.strip("_") or "call")
+
+
+def scopes_of(nodes: Iterable[Any]) -> dict[str, str]:
+    """For each fx node the modules it is called in: classes, and in brackets the names they have.
+
+    The root has no name: ``Net/Sequential[layer1]/Conv2d[0]``.
+    """
+    return {node.name: scope for node in nodes if (scope := _scope(node))}
+
+
+def scope_path(scope: str) -> str:
+    """The path of the innermost module of a scope.
+
+    >>> scope_path("Net/Sequential[layer1]/Conv2d[0]")
+    'layer1.0'
+    """
+    return ".".join(_ATTRIBUTE.findall(scope))
+
+
+def _scope(node: Any) -> str:
+    parts: list[str] = []
+    outer = ""
+    for path, kind in (node.meta.get("nn_module_stack") or {}).values():
+        path = _REPEAT.sub("", path)
+        word = (kind if isinstance(kind, str) else kind.__qualname__).rpartition(".")[2]
+        own = path.removeprefix(f"{outer}.") if outer else path
+        if path == _MARKER:
+            return ""
+        if own and own != outer:
+            parts += [f"[{part}]" for part in own.split(".")[:-1]]
+            parts.append(f"{word}[{own.split('.')[-1]}]")
+        elif not parts:
+            parts.append(word)
+        outer = path
+    return "/".join(parts)
 
 
 def _innermost(node: Any) -> tuple[str, str]:

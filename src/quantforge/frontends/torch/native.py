@@ -70,6 +70,7 @@ class NativeModule:
         named: Names of the others.
         outside: Names of the operators that the module's stubs keep in float.
         sources: For each native node the lines of the user's code that make the call.
+        scopes: For each native node the classes and names of the modules it is called in.
     """
 
     name: str
@@ -82,6 +83,7 @@ class NativeModule:
     named: tuple[str, ...]
     outside: tuple[str, ...] = ()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scopes: Mapping[str, str] = field(default_factory=dict)
 
 
 def dtype_name(dtype: torch.dtype) -> str:
