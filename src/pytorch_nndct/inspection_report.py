@@ -103,8 +103,13 @@ def report(inspected: Inspected) -> str:
 
 
 def layer_of(verdict: Verdict) -> str:
-    """The layer, or the operator's own name where it has none."""
-    return verdict.origin or verdict.name
+    """The layer, or the operator's own name where it has none; moves that are put in front of a layer say so."""
+    layer = verdict.origin or verdict.name
+    return (
+        f"{layer} (before it)"
+        if any(note.startswith("layout_transpose") for note in verdict.notes)
+        else layer
+    )
 
 
 def _target_rows(target: DpuTarget) -> list[tuple[str, str]]:

@@ -37,7 +37,11 @@ def xmodel_file(
     """
     inputs = None if last_inputs is None else last_inputs()
     if dynamic_batch:
-        _notice("dynamic_batch=True", "the runner takes any number of samples at a time; leave it out")
+        _notice("dynamic_batch=True", "leave it out: runners take any number of samples and cut them")
+    for name in graph.inputs:
+        shape = graph.value(name).shape or (1,)
+        if len(shape) > 1 and isinstance(shape[0], int) and shape[0] > 1:
+            _notice(f"{name!r} with {shape[0]} samples, which the module fixes", "input_args with one sample")
     model = flat_model(graph)
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
@@ -59,4 +63,4 @@ def flat_model(graph: Graph) -> XModel:
 
 def _notice(found: str, fix: str) -> None:
     where = "export_xmodel (QUANTIZER_TORCH_XMODEL_BATCHSIZE)"
-    logger.warning("%s", Diagnostic("Q1467", where, found, "a batch of 1, which is written", fix))
+    logger.warning("%s", Diagnostic("Q1467", where, found, "one sample", fix))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 from quantforge.compiler.compile import left_to_cpu
 from quantforge.compiler.lower import lower
@@ -26,7 +27,7 @@ from quantforge.targets.dpu import DpuTarget
 from quantforge.xmodel.model import XModel
 
 Reasons = tuple[Reason, ...]
-_ANY = QuantSpec.power_of_two(INT8, 4, Rounding.HALF_UP)  # devices do not depend on where the binary point is
+_POSITION = 3  # fractional bits of the model that is only looked at
 _MOVES = frozenset({"transpose", "reshape"})
 _BATCHES = frozenset({"DPUCADF8H"})  # families whose compiled models have the batch of the DPU
 
@@ -125,11 +126,26 @@ def _reason(row: FloatOp) -> Reason:
 
 
 def _planned(graph: Graph, places: Places) -> Graph:
-    """`graph` with a spec of the DPU wherever the placement wants one."""
+    """`graph` with a spec of the DPU wherever the placement wants one.
+
+    Devices do not depend on where the binary point is, but for one thing: what meets in an operator that stays in
+    float does not share a grid by chance.
+    """
     planned = graph.copy()
-    grouped = [name for group in places.groups for name in group.values]
-    for name in (*grouped, *(found.value for found in (*places.weights, *places.biases))):
-        planned.set_value(replace(planned.value(name), quant=_ANY))
+    group_of = {name: index for index, group in enumerate(places.groups) for name in group.values}
+    joined = [
+        {group_of[name] for name in graph.op(row.op).inputs if name in group_of} for row in places.floats
+    ]
+    positions: dict[int, int] = {}
+    for index in range(len(places.groups)):
+        beside = set[int]().union(*(groups for groups in joined if index in groups))
+        taken = {positions[other] for other in beside if other in positions}
+        positions[index] = next(position for position in count(_POSITION) if position not in taken)
+    found = {name: positions[index] for name, index in group_of.items()}
+    found |= {place.value: _POSITION for place in (*places.weights, *places.biases)}
+    for name, position in found.items():
+        spec = QuantSpec.power_of_two(INT8, position, Rounding.HALF_UP)
+        planned.set_value(replace(planned.value(name), quant=spec))
     return planned
 
 

@@ -10,7 +10,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from quantforge.diagnostics import UnsupportedError  # noqa: E402
 from quantforge.xmodel.read import read_xmodel  # noqa: E402
 from tests.unit.pytorch_nndct.residual import answers, images  # noqa: E402
 
@@ -40,5 +39,3 @@ def test_the_xmodel_holds_the_positions(tested: Any, folder: Path, tmp_path: Pat
     assert fixes["x_fix"] == info["output"]["Residual::nndct_input_0"][0][1]
     modes = {op.attrs["round_mode"].value for op in model.ops.values() if op.kind == "fix"}
     assert "DPU_ROUND" in modes
-    with pytest.raises(UnsupportedError, match="Q1420 option dynamic_batch"):
-        tested.export_xmodel(tmp_path, dynamic_batch=True)

@@ -25,9 +25,9 @@ def test_widths() -> None:
 
 
 def test_options_that_are_not_built_answer_unless_they_are_at_their_default() -> None:
-    check_defaults(target=None, mix_bit=False, native_onnx=True)
-    with pytest.raises(UnsupportedError, match="Q1420 option target: found 'DPUCZDX8G'"):
-        check_defaults(target="DPUCZDX8G")
+    check_defaults(dynamo=False, mix_bit=False, native_onnx=True)
+    with pytest.raises(UnsupportedError, match="Q1420 option dynamo: found True"):
+        check_defaults(dynamo=True)
     assert not_built("x", "y", "z").diagnostic.code == "Q1420"
 
 
