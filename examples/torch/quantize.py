@@ -1,6 +1,7 @@
 """A small PyTorch model from float to fixed point, in the steps of a vai_q_pytorch script.
 
     python examples/torch/quantize.py --quant_mode float
+    python examples/torch/quantize.py --quant_mode float --inspect --target KV260
     python examples/torch/quantize.py --quant_mode calib
     python examples/torch/quantize.py --quant_mode test --deploy
 
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pytorch_nndct.apis import torch_quantizer
+from pytorch_nndct.apis import Inspector, torch_quantizer
 
 SEED, EPOCHS, BATCH = 0, 12, 64
 DEVICE = torch.device("cpu")
@@ -85,12 +86,27 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument(
         "--deploy", action="store_true", help="export ONNX, TorchScript and xmodel (mode test)"
     )
+    parser.add_argument("--target", help="a DPU or board; what it does not have stays in float")
+    parser.add_argument(
+        "--inspect", action="store_true", help="say what runs on --target, KV260 when not given, and stop"
+    )
     parser.add_argument("--output_dir", type=Path, default=Path("quantize_result"))
     options = parser.parse_args(arguments)
     (x, y), (test_x, test_y) = images()
     model = trained(options.output_dir, x, y)
+    if options.inspect:
+        inspector = Inspector(options.target or "KV260")
+        found = inspector.inspect(
+            model, test_x[:1], device=DEVICE, output_dir=str(options.output_dir), image_format="svg"
+        )
+        return 100 * (found.dpu_share or 0)
     quantizer = torch_quantizer(
-        options.quant_mode, model, (test_x[:1]), output_dir=str(options.output_dir), device=DEVICE
+        options.quant_mode,
+        model,
+        (test_x[:1]),
+        output_dir=str(options.output_dir),
+        device=DEVICE,
+        target=options.target,
     )
     quant_model = quantizer.quant_model
     if options.quant_mode == "calib":
@@ -103,7 +119,7 @@ def main(arguments: list[str] | None = None) -> float:
     if options.deploy:
         quantizer.export_torch_script(output_dir=options.output_dir)
         quantizer.export_onnx_model(output_dir=options.output_dir)
-        quantizer.export_xmodel(output_dir=options.output_dir, deploy_check=False)
+        quantizer.export_xmodel(output_dir=options.output_dir, deploy_check=True)
         print("wrote", ", ".join(sorted(path.name for path in options.output_dir.glob("Digits_int.*"))))
     return accuracy
 

@@ -21,14 +21,15 @@ _UNKNOWN = "Q1000"
 
 
 def target_of(name_or_fingerprint: str | Path) -> DpuTarget:
-    """The DPU of a name, board, fingerprint or file.
+    """The DPU of a name, board, fingerprint or file; names may have - for _, as the user guide prints some.
 
     Raises:
         InputError: Q1000 for a name that is not registered, with the nearest one; Q1001 to Q1006 for fingerprints
             and files.
     """
+    text = str(name_or_fingerprint)
     try:
-        return load_dpu(name_or_fingerprint)
+        return load_dpu(text if Path(text).suffix else text.replace("-", "_"))
     except InputError as error:
         found = error.diagnostic
         if found.code != _UNKNOWN:

@@ -22,6 +22,7 @@ def test_the_three_steps(tmp_path: Path) -> None:
     spec.loader.exec_module(example)
     folder = ["--output_dir", str(tmp_path)]
     exact = example.main(["--quant_mode", "float", *folder])
+    assert example.main(["--quant_mode", "float", "--inspect", *folder]) == 100.0
     example.main(["--quant_mode", "calib", *folder])
     found = example.main(["--quant_mode", "test", "--deploy", *folder])
     assert exact > LEAST and found > exact - LARGEST_LOSS
@@ -32,4 +33,7 @@ def test_the_three_steps(tmp_path: Path) -> None:
         "Digits_int.xmodel",
         "quant_info.json",
         "bias_corr.pth",
+        "inspect_DPUCZDX8G_ISA1_B4096.txt",
+        "inspect_DPUCZDX8G_ISA1_B4096.svg",
+        "deploy_check_data_int",
     } <= names

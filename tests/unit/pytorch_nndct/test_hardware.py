@@ -36,6 +36,8 @@ def test_a_file_and_a_target_both_apply(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_targets_that_do_not_exist() -> None:
     assert target_of("kv260").name == TARGET
+    assert target_of("DPUCAHX8L-ISA0-SP") == target_of("DPUCAHX8L-ISA0_SP")  # both in the user guide
+    assert target_of("0x603000b16013831").family == "DPUCVDX8G"
     with pytest.raises(InputError, match=r"Q1000 target \(QUANTIZER_TORCH_UNREGISTERED_TARGET\)"):
         target_of("DPUXYZ")
     with pytest.raises(InputError, match=r"Q100[1-3]"):
