@@ -7,11 +7,13 @@ from typing import Any
 from pytorch_nndct.options import refuse_name
 
 __version__ = version("quantforge")
-_PARTS = ("apis", "nn", "utils")
+_PARTS = ("apis", "bfp", "nn", "quantization", "utils")
 
 
 def __getattr__(name: str) -> Any:
     """Parts of the package, imported when first used; names of the original that are not built yet say so."""
+    if name == "QatProcessor":
+        return import_module(f"{__name__}.qat").QatProcessor
     if name in _PARTS:
         return import_module(f"{__name__}.{name}")
     return refuse_name(__name__, name)

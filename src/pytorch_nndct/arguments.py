@@ -11,6 +11,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from quantforge.diagnostics import Diagnostic, InputError
+from quantforge.graph import Graph
 
 logger = logging.getLogger("pytorch_nndct")
 
@@ -71,3 +72,16 @@ def batch_of(args: Any, kwargs: Any) -> int | None:
     """The size of the first axis of the first tensor."""
     leaves = pytree.tree_leaves((args, kwargs))
     return next((int(leaf.shape[0]) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
+
+
+def example_inputs(graph: Graph, batch: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Zeros in the shapes of the inputs of `graph`; `batch` stands for sizes that are open."""
+    values = (graph.value(name) for name in graph.inputs)
+    return tuple(
+        torch.zeros(
+            [dim if isinstance(dim, int) else batch for dim in value.shape or ()],
+            dtype=getattr(torch, value.dtype),
+            device=device,
+        )
+        for value in values
+    )

@@ -10,7 +10,7 @@ from quantforge.diagnostics import InputError, UnsupportedError
 MODES = ("float", "calib", "test")
 WIDTHS = range(2, 17)
 _PENDING_NAMES = (
-    "QatProcessor", "load_vai_ops", "SparsePruner",
+    "load_vai_ops", "SparsePruner",
     "get_pruning_runner", "IterativePruningRunner", "OneStepPruningRunner", "OFAPruner",
 )  # fmt: skip
 _DEFAULTS: Mapping[str, Any] = {

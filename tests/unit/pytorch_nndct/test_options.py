@@ -32,7 +32,7 @@ def test_options_that_are_not_built_answer_unless_they_are_at_their_default() ->
 
 
 def test_names_that_are_not_built_answer_and_others_do_not_exist() -> None:
-    with pytest.raises(UnsupportedError, match=r"Q1420 pytorch_nndct\.QatProcessor"):
-        refuse_name("pytorch_nndct", "QatProcessor")
+    with pytest.raises(UnsupportedError, match=r"Q1420 pytorch_nndct\.SparsePruner"):
+        refuse_name("pytorch_nndct", "SparsePruner")
     with pytest.raises(AttributeError):
         refuse_name("pytorch_nndct", "__wrapped__")

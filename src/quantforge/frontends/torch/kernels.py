@@ -37,6 +37,11 @@ def kernel(op: Op) -> Kernel:
     return _reference(op) if maker is None else maker(op)
 
 
+def has_gradient(op: Op) -> bool:
+    """Whether torch computes `op`, so that gradients pass; opaque operators run in torch too."""
+    return op.kind in _MAKERS or op.kind == "opaque" or (op.kind == "resize" and resize(op) is not None)
+
+
 def _reference(op: Op) -> Kernel:
     compute = spec(op.kind).compute
 

@@ -58,9 +58,11 @@ class ModuleQuantizer:
         kwargs: Mapping[str, Any] | None,
         recipe: Recipe,
         adapt: Adapt | None = None,
+        captured: Graph | None = None,
     ) -> None:
         self._forward = module.forward
-        prepared = prepared_module(module, args, kwargs, recipe)
+        captured = import_module(module, args, kwargs) if captured is None else captured
+        prepared = prepared_graph(captured, recipe)
         self.base, self.notes = prepared.graph, list[Note](prepared.notes)
         recipe = scoped(recipe, self.base)
         self.recipe = recipe = recipe if adapt is None else adapt(self.base, recipe)
@@ -212,8 +214,13 @@ def prepared_module(
     module: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None, recipe: Recipe
 ) -> PassResult:
     """The float graph that `recipe` quantizes, and what was done and refused on the way to it."""
+    return prepared_graph(import_module(module, args, kwargs), recipe)
+
+
+def prepared_graph(captured: Graph, recipe: Recipe) -> PassResult:
+    """The same for a graph that `import_module` made."""
     return prepare(
-        import_module(module, args, kwargs),
+        captured,
         Preparation(
             remove_identity=recipe.remove_identity,
             fold_batch_norm=recipe.fold_batch_norm,

@@ -1,1 +1,1 @@
-"""Quantization aware training: thresholds that learn beside the weights, from a captured module to a quantized graph."""
+"""Quantization aware training: from a captured module, thresholds that learn beside its weights, to a graph."""

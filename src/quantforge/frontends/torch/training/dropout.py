@@ -7,36 +7,34 @@ that read it. What `functional.dropout` did is not in the captured graph any mor
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
 
 from torch import nn
 
-from quantforge.frontends.torch.import_ import import_module
 from quantforge.graph import Graph, Op
 
 _KINDS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 def dropouts_of(
-    module: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, prepared: Graph
+    module: nn.Module, captured: Graph, prepared: Graph
 ) -> tuple[dict[str, nn.Module], dict[tuple[str, int], str]]:
     """The dropout modules by operator name, and in front of which operator and input of `prepared` each stands."""
     modules = {name: part for name, part in module.named_modules() if isinstance(part, _KINDS)}
     if not modules:
         return {}, {}
-    captured = import_module(module, args, kwargs)
     places: dict[tuple[str, int], str] = {}
     for op in captured.ops:
         if op.kind in ("identity", "dropout") and _path(op) in modules:
             for reader, index in _readers(captured, op.outputs[0]):
                 if prepared.has_op(reader.name):
                     places.setdefault((reader.name, index), op.name)
-    used = {name for name in places.values()}
-    found = {op.name: copy.deepcopy(modules[_path(op)]) for op in captured.ops if op.name in used}
+    used = set(places.values())
+    found: dict[str, nn.Module] = {
+        op.name: copy.deepcopy(modules[_path(op)]) for op in captured.ops if op.name in used
+    }
     for part in found.values():
         if hasattr(part, "inplace"):
-            part.inplace = False  # what it reads is kept for the backward pass
+            setattr(part, "inplace", False)  # noqa: B010  what it reads is kept for the backward pass
     return found, places
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 
+from quantforge.diagnostics import InputError
 from quantforge.frontends.torch.training.module import TrainableModule
 from quantforge.graph import Graph
+from quantforge.passes.result import Note
+from quantforge.quantization.align import align_positions
+from quantforge.quantization.places import Places
+from quantforge.quantization.recipe import Recipe
 
 
 def float_graph(module: TrainableModule) -> Graph:
@@ -33,6 +40,40 @@ def quantized_graph(module: TrainableModule) -> Graph:
         if quantizer is not None:
             for name in slot.values:
                 graph.set_value(replace(graph.value(name), quant=quantizer.spec))
+    return graph
+
+
+def aligned_graph(module: TrainableModule, places: Places, recipe: Recipe) -> tuple[Graph, tuple[Note, ...]]:
+    """`quantized_graph` with positions in reach of a device's shift registers, and notes of those that moved."""
+    return align_positions(quantized_graph(module), places, recipe)
+
+
+def constants_of(graph: Graph) -> dict[str, torch.Tensor]:
+    """The constants by name, before quantization: what a file keeps of them."""
+    return {
+        value.name: torch.from_numpy(np.array(value.const))
+        for value in graph.values
+        if value.const is not None
+    }
+
+
+def with_constants(graph: Graph, constants: Mapping[str, torch.Tensor], where: str) -> Graph:
+    """A copy of `graph` with other numbers.
+
+    Raises:
+        InputError: Q1411 when `constants`, from the file `where`, are those of another model.
+    """
+    graph = graph.copy()
+    for value in graph.values:
+        if value.const is None:
+            continue
+        found = constants.get(value.name)
+        if found is None or tuple(found.shape) != value.const.shape:
+            raise InputError(
+                "Q1411", f"{where}: {value.name}", "nothing" if found is None else f"shape {tuple(found.shape)}",
+                f"shape {value.const.shape}", "make the files anew with to_deployable()",
+            )  # fmt: skip
+        _set(graph, value.name, found)
     return graph
 
 

@@ -6,7 +6,7 @@
 
 so that weights are quantized as they will be deployed while the batch normalizes as in training of the float model.
 Channels that did not vary in training are constants (k = 0), as `passes.fold_batch_norm` has it.
-Source: Krishnamoorthi, Quantizing deep convolutional networks, 2018, section 3.2 (batch normalization with correction).
+Source: Krishnamoorthi, Quantizing deep convolutional networks, 2018, section 3.2.2 (correction and freezing).
 """
 
 from __future__ import annotations

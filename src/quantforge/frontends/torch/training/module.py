@@ -79,7 +79,9 @@ class TrainableModule(nn.Module):
         by_op = {layer.op: layer for layer in self._layers}
         for step in self.structure.steps:
             self._take(step, by_op.get(step.op.name), live, sizes, masked)
-        found = {name: live[name] if name in live else self._find(name) for name in self.structure.folded.outputs}
+        found = {
+            name: live[name] if name in live else self._find(name) for name in self.structure.folded.outputs
+        }
         return self._calling.outputs(found, sizes)
 
     # what the user switches
@@ -242,7 +244,8 @@ class TrainableModule(nn.Module):
         quantizer = self._quantizers.get(name)
         if quantizer is None:
             return tensor
-        return quantizer(tensor, Grid(quantizer.bits, quantizer.rounding))
+        found: torch.Tensor = quantizer(tensor, Grid(quantizer.bits, quantizer.rounding))
+        return found
 
     def _find(self, name: str) -> torch.Tensor:
         holder, leaf = self._places[name]

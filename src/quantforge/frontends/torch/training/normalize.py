@@ -17,7 +17,14 @@ def normalized(x: torch.Tensor, norm: Norm, find: Find, by_batch: bool) -> torch
     """A normalization that stands alone; by the batch it updates the running statistics."""
     momentum = _count(norm, find) if by_batch else 0.0
     return functional.batch_norm(
-        x, find(norm.mean), find(norm.variance), find(norm.gamma), find(norm.beta), by_batch, momentum, norm.epsilon
+        x,
+        find(norm.mean),
+        find(norm.variance),
+        find(norm.gamma),
+        find(norm.beta),
+        by_batch,
+        momentum,
+        norm.epsilon,
     )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from quantforge.calibration.methods import ScaleKind
 from quantforge.diagnostics import UnsupportedError
-from quantforge.frontends.torch.kernels import kernel
+from quantforge.frontends.torch.kernels import has_gradient, kernel
 from quantforge.frontends.torch.native import NativeCall, Sizes
 from quantforge.frontends.torch.program import call_native
 from quantforge.frontends.torch.training.layers import Layer, Norm, float_norm, layers_of
@@ -83,6 +83,16 @@ class Structure:
     slots: tuple[Slot, ...]
     steps: tuple[Step, ...]
 
+    @property
+    def without_gradient(self) -> tuple[Op, ...]:
+        """The operators on real numbers that gradients do not pass."""
+        return tuple(
+            step.op
+            for step in self.steps
+            if not has_gradient(step.op)
+            and all(self.folded.value(name).is_float for name in step.op.outputs if name)
+        )
+
     def __deepcopy__(self, memo: Any) -> Structure:
         return self
 
@@ -106,7 +116,7 @@ def structure_of(
         dropouts: Names of dropouts, by operator and input.
 
     Raises:
-        UnsupportedError: Q1445 for scales that cannot be trained, Q1446 for an operator without a gradient.
+        UnsupportedError: Q1445 for scales that cannot be trained.
     """
     layers = layers_of(folded, unfolded, module)
     slots = tuple(_slots(folded, places, recipe))

@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from quantforge.frontends.torch.import_ import import_module
 from quantforge.frontends.torch.module import QuantizedModule
-from quantforge.frontends.torch.quantizer import ModuleQuantizer, prepared_module
+from quantforge.frontends.torch.quantizer import ModuleQuantizer, prepared_graph
 from quantforge.frontends.torch.training.dropout import dropouts_of
 from quantforge.frontends.torch.training.finish import float_graph
 from quantforge.frontends.torch.training.module import TrainableModule
 from quantforge.frontends.torch.training.start import begin_at
 from quantforge.frontends.torch.training.structure import structure_of
+from quantforge.frontends.torch.training.widths import mixed_widths
 from quantforge.graph import Graph
 from quantforge.quantization.recipe import Recipe
 
@@ -33,20 +35,33 @@ class ModuleTrainer:
         args: Positional example arguments; only shapes and dtypes count.
         kwargs: Named ones.
         recipe: How it is quantized; powers of two, one scale per tensor.
+        mixed_bits: The width of the inputs of convolutions and matrix products, where everything else has 8 bits.
 
     Raises:
         InputError: As `import_module`; Q0507 when nothing is to be quantized.
         UnsupportedError: Q1445 for scales that cannot be trained.
     """
 
-    def __init__(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        args: Any,
+        kwargs: Mapping[str, Any] | None,
+        recipe: Recipe,
+        mixed_bits: int | None = None,
+    ) -> None:
         self._module = module
-        self._quantizer = ModuleQuantizer(module, args, kwargs, recipe)
+        captured = import_module(module, args, kwargs)
+        self._quantizer = ModuleQuantizer(module, args, kwargs, recipe, captured=captured)
         self.recipe = self._quantizer.recipe
-        unfolded = prepared_module(module, args, kwargs, replace(recipe, fold_batch_norm=False)).graph
-        self.dropouts, places = dropouts_of(module, args, kwargs, unfolded)
+        if mixed_bits is not None:
+            mixed = mixed_widths(self._quantizer.base, self._quantizer.places, mixed_bits)
+            self._quantizer.base, self._quantizer.places = mixed
+        self.places = self._quantizer.places
+        unfolded = prepared_graph(captured, replace(recipe, fold_batch_norm=False)).graph
+        self.dropouts, places = dropouts_of(module, captured, unfolded)
         self.structure = structure_of(
-            self._quantizer.base, unfolded, self._quantizer.places, self.recipe, module, places
+            self._quantizer.base, unfolded, self.places, self.recipe, module, places
         )
 
     def trainable(self) -> TrainableModule:
@@ -88,4 +103,3 @@ def _share(module: nn.Module) -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         for tensor in (*module.parameters(), *module.buffers()):
             torch.distributed.broadcast(tensor.data, 0)
-
