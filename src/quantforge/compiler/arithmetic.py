@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from quantforge.numerics.law import average_pool_factor
 from quantforge.xmodel.model import Attr, XModel, XOp
 
 HARDWARE_ROUNDING = Attr("string", "DPU_ROUND")
+WHOLE_WINDOW = Attr("bool", True)
+_COUNTED = ("count_include_pad", "count_include_invalid")
 
 
 def as_hardware(model: XModel) -> XModel:
@@ -37,6 +40,22 @@ def _changed(model: XModel, op: XOp) -> XOp:
         source = op.arg("input")
         if source is None or model.ops[source].kind != "const":
             attrs = {**attrs, "round_mode": HARDWARE_ROUNDING}
-    if op.get("avg_exact"):
+    kernel = _averaged(model, op)
+    if op.get("avg_exact") and kernel is not None:
         attrs = {name: attr for name, attr in attrs.items() if name != "avg_exact"}
+        attrs |= {name: WHOLE_WINDOW for name in _COUNTED if name in attrs}  # its factor knows no borders
+        attrs["dpu_factor"] = Attr("int32_vec", tuple(average_pool_factor(kernel)))
     return op if attrs is op.attrs else replace(op, attrs=attrs)
+
+
+def _averaged(model: XModel, op: XOp) -> tuple[int, int] | None:
+    """The window of an average over an image; None for any other operator."""
+    if op.kind == "avgpool2d":
+        kernel = op.get("kernel", ())
+        return (int(kernel[0]), int(kernel[1])) if len(kernel) == 2 else None
+    source = op.arg("input")
+    if op.kind != "reduction_mean" or source is None:
+        return None
+    shape = model.ops[source].tensor.shape
+    axes = sorted(axis % len(shape) for axis in op.get("axis", ()))
+    return (shape[1], shape[2]) if len(shape) == 4 and axes == [1, 2] else None
