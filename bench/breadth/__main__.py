@@ -57,7 +57,8 @@ def told(row: Row) -> str:
     seconds = sum(part or 0.0 for part in (row.capture_s, row.calibrate_s, row.export_s))
     sqnr = "" if row.sqnr_db is None else f"{row.sqnr_db:.1f} dB"
     opaque = " ".join(f"{name}:{count}" for name, count in row.opaque.items())
-    return f"{mark} {row.name:24} {seconds:6.1f} s {sqnr:9} steps {row.steps} rel {row.relative} {opaque} {row.failure}"
+    differs = f"steps {row.steps} relative {row.relative}"
+    return f"{mark} {row.name:24} {seconds:6.1f} s {sqnr:9} {differs} {opaque} {row.failure}"
 
 
 if __name__ == "__main__":

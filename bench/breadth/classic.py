@@ -91,8 +91,8 @@ class DenseLayer(nn.Module):
     def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, 4 * growth, 1, bias=False), nn.BatchNorm2d(4 * growth),
-            nn.ReLU(), nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False),
+            nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, 4 * growth, 1, bias=False),
+            nn.BatchNorm2d(4 * growth), nn.ReLU(), nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False),
         )  # fmt: skip
 
     def forward(self, x: Any) -> Any:
@@ -141,8 +141,8 @@ def googlenet() -> nn.Module:
     """Inception v1."""
     pool = nn.MaxPool2d(3, 2, ceil_mode=True)
     layers = [
-        conv_bn(3, 16, 7, 2), pool, conv_bn(16, 16, 1), conv_bn(16, 48), pool, _inception1(48, 16), _inception1(80, 24),
-        pool, _inception1(120, 24), _inception1(120, 32),
+        conv_bn(3, 16, 7, 2), pool, conv_bn(16, 16, 1), conv_bn(16, 48), pool, _inception1(48, 16),
+        _inception1(80, 24), pool, _inception1(120, 24), _inception1(120, 32),
     ]  # fmt: skip
     return Classifier(nn.Sequential(*layers), 160)
 

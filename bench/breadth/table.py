@@ -19,10 +19,10 @@ normalizations get the statistics of the data first. Each is captured, calibrate
 - **ops**: operators after folding = quantized + float; opaque ones (float, run in torch) are named with their number.
 - **seconds**: capture, calibration with solving, export; one core.
 - **SQNR**: output of the quantized torch module against the float module, of the worst output. Weights are random, so
-  this says that arithmetic works, not what accuracy a trained model keeps: a network without training has no margin.
-- **ONNX Runtime**: largest difference to the quantized torch module, in steps of the output's grid, or relative to the
-  largest value where the output is not quantized. Float operators (softmax, layer normalization, gelu) are computed in
-  another order there, and what lies near the middle between two steps may then go to the other one.
+  this says that arithmetic works, not what accuracy a trained model keeps: without training there is no margin.
+- **ONNX Runtime**: largest difference to the quantized torch module, in steps of the output's grid, or relative to
+  the largest value where the output is not quantized. Float operators (softmax, layer normalization, gelu) are
+  computed in another order there, and what lies near the middle between two steps may then go to the other one.
 - **recipe**: `torch-dpu` is what `torch_quantizer` does by default (int8, powers of two); `npu-transformer` has free
   scales.
 

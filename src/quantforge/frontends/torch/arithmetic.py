@@ -173,9 +173,12 @@ def reduction(kind: str) -> Rule:
 
 
 def reduction_with_indices(kind: str) -> Rule:
-    """max and min along one axis, where nobody asks for the positions."""
+    """max and min of everything, or along one axis where nobody asks for the positions."""
 
     def rule(view: CallView) -> None:
+        if not view.has("dim"):
+            view.emit(kind, [_float(view)], axes=tuple(range(view.tensor("self").ndim)), keepdims=False)
+            return
         view.require(all(user.args[1] == 0 for user in view.node.users), "the positions are used")
         axis = view.axis("dim", view.tensor("self").ndim)
         view.emit(kind, [_float(view)], axes=(axis,), keepdims=bool(view.arg("keepdim", False)))
