@@ -86,53 +86,63 @@ def divergences(histogram: Counts, levels: int) -> Floats:
         levels: Number of quantized levels, at most the number of bins.
     """
     found = np.full(histogram.size // 2 - levels // 2 + 1, np.inf)
-    _fill_divergences(histogram, levels, np.zeros((2, histogram.size)), found)
+    before = np.zeros((2, histogram.size + 1), np.int64)
+    np.cumsum(histogram, out=before[0, 1:])
+    np.cumsum(histogram != 0, out=before[1, 1:])
+    _fill_divergences(histogram, levels, before, np.zeros(levels), found)
     return found
 
 
-@compiled("int64[1] const", "int64", "float64[2]", "float64[1]")
-def _fill_divergences(histogram: Counts, levels: int, scratch: Floats, out: Floats) -> None:
-    bins, middle = histogram.size, histogram.size // 2
-    first = levels // 2
+@compiled("int64[1] const", "int64", "int64[2] const", "float64[1]", "float64[1]")
+def _fill_divergences(histogram: Counts, levels: int, before: Counts, merged: Floats, out: Floats) -> None:
+    """Fill `out` with the divergence of each candidate.
+
+    `before` [2, bins + 1] holds the number of values and of occupied bins before each bin; `merged` [levels] is
+    scratch: what each bin of a level has after merging and spreading.
+    """
+    bins, middle, first = histogram.size, histogram.size // 2, levels // 2
+    everything = np.float64(before[0, bins])
     for half in range(first, middle + 1):
         start, end = middle - half, min(middle + half + 1, bins)
         size = end - start
-        for i in range(size):
-            scratch[0, i], scratch[1, i] = histogram[start + i], 0.0
-        below, above = 0, 0
-        for i in range(start):
-            below += histogram[i]
-        for i in range(end, bins):
-            above += histogram[i]
-        scratch[0, 0] += below
-        scratch[0, size - 1] += above
-        merged = size // levels
+        width = size // levels
+        head, tail = (
+            histogram[start] + before[0, start],
+            histogram[end - 1] + before[0, bins] - before[0, end],
+        )
+        # bins at the ends that only what lies outside fills
+        new_head, new_tail = histogram[start] == 0 and head > 0, histogram[end - 1] == 0 and tail > 0
+        p_zeros = size - (before[1, end] - before[1, start]) - np.int64(new_head) - np.int64(new_tail)
+        q_zeros, q_sum = size - levels * width, 0.0
         for level in range(levels):
-            left, right = level * merged, (level + 1) * merged
-            total, occupied = 0, 0
-            for i in range(left, right):
-                total += histogram[start + i]
-                occupied += scratch[0, i] != 0.0
-            if level == levels - 1:
-                for i in range(right, size):
-                    total += histogram[start + i]
-            if occupied > 0:
-                for i in range(left, right):
-                    scratch[1, i] = total // occupied
-        p_zeros, q_zeros, p_sum, q_sum = 0, 0, 0.0, 0.0
-        for i in range(size):
-            p_zeros += scratch[0, i] == 0.0
-            q_zeros += scratch[1, i] == 0.0
-            p_sum += scratch[0, i]
-            q_sum += scratch[1, i]
+            left = start + level * width
+            right = left + width
+            total = before[0, end if level == levels - 1 else right] - before[0, left]
+            occupied = before[1, right] - before[1, left]
+            occupied += np.int64(level == 0 and new_head) + np.int64(right == end and new_tail)
+            value = np.floor(np.float64(total) / occupied) if occupied > 0 else 0.0  # exact below 2**53
+            merged[level] = value
+            q_sum += value * width
+            q_zeros += width if value == 0.0 else 0
         if p_zeros == size or q_zeros == size:
             continue
         p_less, q_less = _LIFT * p_zeros / (size - p_zeros), _LIFT * q_zeros / (size - q_zeros)
         if p_less >= 1.0 or q_less >= 1.0:
             continue
-        divergence = 0.0
-        for i in range(size):
-            a = (_LIFT if scratch[0, i] == 0.0 else scratch[0, i] - p_less) / p_sum
-            b = (_LIFT if scratch[1, i] == 0.0 else scratch[1, i] - q_less) / q_sum
-            divergence += a * np.log(a / b)
+        divergence, lifted = 0.0, _LIFT / everything
+        log_lifted, log_empty = np.log(lifted), np.log(_LIFT / q_sum)
+        for level in range(levels + 1):  # the last one: bins at the end that belong to no level
+            left = start + level * width
+            right = left + width if level < levels else end
+            value = merged[level] if level < levels else 0.0
+            log_b = log_empty if value == 0.0 else np.log((value - q_less) / q_sum)
+            zeros = right - left
+            if before[1, right] > before[1, left] or left == start or right == end:
+                for i in range(left, right):
+                    count = head if i == start else tail if i == end - 1 else histogram[i]
+                    if count > 0:
+                        a = (count - p_less) / everything
+                        divergence += a * (np.log(a) - log_b)
+                        zeros -= 1
+            divergence += zeros * lifted * (log_lifted - log_b)
         out[half - first] = divergence

@@ -16,10 +16,12 @@ from onnx import NodeProto, helper
 
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx import lower, qdq
+from quantforge.frontends.onnx.block_functions import DOMAIN, store_functions
 from quantforge.frontends.onnx.fold import TensorType, captured_names
 from quantforge.frontends.onnx.native import NOT_A_TENSOR, UNKNOWN, NativeModel, NativeNode, element_type
 from quantforge.frontends.onnx.upgrade import Upgrade, upgrade_nodes
 from quantforge.graph import Array, Graph, Op, Value
+from quantforge.graph.quantize import fake_quantize_value
 
 _DEFAULT_OPSET = 17
 _METADATA_IR = 10  # NodeProto.metadata_props exists from here on
@@ -97,6 +99,9 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True) -> Built
     opsets = {**native.opsets, "": opset} if opset else dict(native.opsets)
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     standard = [entry for entry in imports if entry.domain == ""]
+    stores = store_functions(graph, opset)
+    if stores:
+        imports.append(helper.make_opsetid(DOMAIN, 1))
     ir_version = max(native.ir_version, int(helper.find_min_ir_version_for(standard)) if standard else 8, 7)
     builder = _Builder(graph, opset, annotate, ir_version)
     _write(builder, native, source)
@@ -109,7 +114,7 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True) -> Built
             value_info=_inner_types(graph) if value_info else [],
         ),
         opset_imports=imports,
-        functions=list(native.functions),
+        functions=[*native.functions, *stores],
         ir_version=ir_version,
         producer_name=native.producer[0],
         producer_version=native.producer[1],
@@ -163,8 +168,8 @@ def _name_values(builder: _Builder) -> None:
         if value.quant is None:
             continue
         if value.is_const:
-            names = qdq.constant_names(value)
-            builder.read[value.name] = names.read
+            if qdq.has_integer_form(graph, value):
+                builder.read[value.name] = qdq.constant_names(value).read
         elif graph.consumers(value.name) or value.name in outputs:
             names = qdq.activation_names(value.name, value.name in inputs, value.name in outputs)
             builder.made[value.name], builder.read[value.name] = names.made, names.read
@@ -189,6 +194,9 @@ def _write_constant(builder: _Builder, value: Value) -> None:
         return
     if value.quant is None or value.name in builder.graph.outputs:
         builder.arrays[value.name] = value.const
+        return
+    if not qdq.has_integer_form(builder.graph, value):
+        builder.arrays[value.name] = np.asarray(fake_quantize_value(value.const, value.quant, value.name))
         return
     stored, read = qdq.constant_names(value).made, builder.read[value.name]
     if stored not in builder.arrays:

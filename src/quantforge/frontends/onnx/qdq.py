@@ -20,10 +20,12 @@ from onnx import helper
 
 from quantforge.diagnostics import InternalError, UnsupportedError
 from quantforge.frontends.onnx.cast_form import cast_constant, cast_nodes
-from quantforge.graph import Array, QuantSpec, Value
+from quantforge.graph import Array, Graph, QuantSpec, Value
 from quantforge.graph.quantize import quantize_value
 from quantforge.numerics.formats import FloatFormat, IntFormat
 from quantforge.numerics.rounding import Rounding
+from quantforge.ops.channels import WEIGHTED
+from quantforge.ops.convolution import SAME_SCALE
 
 WIDE_OPSET = 21  # 16-bit integers in QuantizeLinear and DequantizeLinear
 MADE_BY = "quantize"
@@ -122,6 +124,27 @@ def activation_nodes(value: Value, names: QdqNames, constant: Callable[[str, Arr
         ),
     ]
     return nodes
+
+
+def has_integer_form(graph: Graph, value: Value) -> bool:
+    """Whether a quantized constant is written as its integers and a DequantizeLinear.
+
+    Not so a bias of more than 16 bits at another scale than that of its sum: ONNX Runtime adds the integers of such a
+    bias to the sum whatever scale its DequantizeLinear says. It is written as the real numbers that it stands for.
+    """
+    spec = _spec(value)
+    if not _is_bias(value):
+        return True
+    for op in graph.consumers(value.name):
+        if op.kind not in WEIGHTED or len(op.inputs) < 3 or op.inputs[2] != value.name:
+            continue
+        x, w = graph.value(op.inputs[0]).quant, graph.value(op.inputs[1]).quant
+        if x is None or w is None:
+            return False
+        sums = np.float32(x.scale[0]) * np.asarray(w.scale, np.float32)
+        if not np.allclose(np.asarray(spec.scale), sums, rtol=SAME_SCALE, atol=0.0):
+            return False
+    return True
 
 
 def constant_names(value: Value) -> QdqNames:

@@ -5,9 +5,12 @@
      "input":  {}, "fast_finetuned": false, "bias_corrected": true, "version": "...", "graph_md5": "...",
      "channel_ranges": {"relu": [1.5, ...], ...}}              ours: what equalization went by, per value
 
+     "dtype": {"param": {"Net::conv1.weight": ["bfloat16"], ...}, "output": {...}, "input": {}}    with float formats
+
 An entry is [bits, position] for one power-of-two scale without zero point, else [bits, scale, zero point, largest
-value], with lists per channel. Operators are called after their type and their index in topological order, the inputs
-of the graph counted first. What a number of bits means otherwise (sign, rounding) is the configuration's affair.
+value], with lists per channel; [bits, null] in a float format, which `dtype` names ("int" for integers beside it).
+Operators are called after their type and their index in topological order, the inputs of the graph counted first.
+What a number of bits means otherwise (sign, rounding) is the configuration's affair.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from typing import Any
 
 from quantforge.diagnostics import InputError
 from quantforge.graph import Graph, Op, QuantSpec, Value
-from quantforge.numerics.formats import IntFormat
+from quantforge.numerics.formats import FloatFormat, IntFormat
 
+INTEGER = "int"  # the datatype of integers in section dtype
 Entry = list[Any]
 _TYPES = {
     "eltwise-add": "elemwise_add",
@@ -78,7 +82,8 @@ def to_json(graph: Graph, version: str, bias_corrected: bool, ranges: Mapping[st
         for value in graph.values
         if value.is_const and value.quant
     }
-    output = {key: [_entry(graph.value(name).quant) for name in names] for key, names in _outputs(graph)}
+    outputs = dict(_outputs(graph))
+    output = {key: [_entry(graph.value(name).quant) for name in names] for key, names in outputs.items()}
     fields: dict[str, Any] = {
         "param": param,
         "output": output,
@@ -89,6 +94,8 @@ def to_json(graph: Graph, version: str, bias_corrected: bool, ranges: Mapping[st
         "graph_md5": graph_md5(graph),
         "channel_ranges": dict(ranges),
     }
+    if any(isinstance(value.quant.format, FloatFormat) for value in graph.quantized() if value.quant):
+        fields["dtype"] = _dtypes(graph, outputs)
     rows = (f"  {json.dumps(key)}: {_text(field)}" for key, field in fields.items())
     return "{\n" + ",\n".join(rows) + "\n}\n"
 
@@ -97,6 +104,23 @@ def _text(field: Any) -> str:
     if not isinstance(field, dict) or not field:
         return json.dumps(field)
     return "{\n" + ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in field.items()) + "\n  }"
+
+
+def _dtypes(graph: Graph, outputs: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, list[str | None]]]:
+    """The datatype of every entry: that of the configuration file."""
+    param = {
+        _param(graph, value): [_dtype(value.quant)]
+        for value in graph.values
+        if value.is_const and value.quant
+    }
+    output = {key: [_dtype(graph.value(name).quant) for name in names] for key, names in outputs.items()}
+    return {"param": param, "output": output, "input": {}}
+
+
+def _dtype(spec: QuantSpec | None) -> str | None:
+    if spec is None:
+        return None
+    return str(spec.format) if isinstance(spec.format, FloatFormat) else INTEGER
 
 
 def _param(graph: Graph, value: Value) -> str:
@@ -114,8 +138,10 @@ def _outputs(graph: Graph) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _entry(spec: QuantSpec | None) -> Entry | None:
-    if spec is None or not isinstance(spec.format, IntFormat):
+    if spec is None:
         return None
+    if isinstance(spec.format, FloatFormat):
+        return [spec.format.bits, None]
     if spec.position is not None:
         return [spec.format.bits, spec.position]
     scales, zeros = list(spec.scale), list(spec.zero_point)
@@ -169,7 +195,9 @@ def apply_json(text: str, planned: Graph, where: str) -> Graph:
         data = json.loads(text)
         found: Mapping[str, Any] = {**data["param"], **data["output"]}
         md5 = data["graph_md5"]
-    except (ValueError, KeyError, TypeError) as error:
+        kinds = data.get("dtype", {})
+        dtypes: Mapping[str, Any] = {**kinds.get("param", {}), **kinds.get("output", {})}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _mismatch(where, f"{error!r}", "the JSON that calibration wrote") from error
     if md5 != graph_md5(planned):
         raise _mismatch(where, f"graph_md5 {md5}", f"{graph_md5(planned)}, that of this model")
@@ -182,19 +210,32 @@ def apply_json(text: str, planned: Graph, where: str) -> Graph:
     if missing:
         raise _mismatch(where, f"no match for {missing[0]}", "the tensors of this model and configuration")
     for key, names in rows.items():
-        for name, entry in zip(names, found[key], strict=True):
+        entries, types = found[key], dtypes.get(key, [INTEGER] * len(names))
+        if not (isinstance(entries, list) and isinstance(types, list)) or {len(entries), len(types)} != {
+            len(names)
+        }:
+            raise _mismatch(f"{where}: {key}", repr(entries), f"{len(names)} entries")
+        for name, entry, dtype in zip(names, entries, types, strict=True):
             spec = graph.value(name).quant
             if spec is not None:
-                graph.set_value(replace(graph.value(name), quant=_spec(entry, spec, f"{where}: {key}")))
+                label = f"{where}: {key}"
+                _check_dtype(dtype, spec, label)
+                graph.set_value(replace(graph.value(name), quant=_spec(entry, spec, label)))
     return graph
+
+
+def _check_dtype(dtype: Any, planned: QuantSpec, where: str) -> None:
+    if dtype != _dtype(planned):
+        raise _mismatch(where, f"datatype {dtype!r}", f"{_dtype(planned)!r}, as this configuration says")
 
 
 def _spec(entry: Any, planned: QuantSpec, where: str) -> QuantSpec:
     form = planned.format
+    if isinstance(form, FloatFormat):
+        return QuantSpec(form)
     try:
         bits, step, *rest = entry
-        if isinstance(form, IntFormat):
-            form = IntFormat(int(bits), form.signed, form.narrow)
+        form = IntFormat(int(bits), form.signed, form.narrow)
         if not rest:
             return QuantSpec.power_of_two(form, int(step), planned.rounding)
         scales, zeros = (item if isinstance(item, list) else [item] for item in (step, rest[0]))
