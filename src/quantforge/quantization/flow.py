@@ -35,7 +35,8 @@ from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.passes.result import Note
 from quantforge.progress import Listener, track
 from quantforge.quantization.align import align_positions
-from quantforge.quantization.bias_correction import add_channel_sums, correct_biases
+from quantforge.quantization.bias_correction import correct_biases
+from quantforge.quantization.channel_statistics import add_channel_sums
 from quantforge.quantization.equalize import equalize
 from quantforge.quantization.measure import Measurement, add_energies, measure
 from quantforge.quantization.placement import place

@@ -112,7 +112,7 @@ def test_the_kernels_of_a_quantization_load_without_numba() -> None:
 import sys
 from quantforge.calibration.sketch import count_bits
 from quantforge.passes.equalize_layers import largest_magnitudes
-from quantforge.quantization.bias_correction import add_channel_sums
+from quantforge.quantization.channel_statistics import add_channel_sums
 from quantforge.quantization.weights import add_squared_errors
 for kernel in (count_bits, largest_magnitudes, add_channel_sums, add_squared_errors):
     kernel.compile()
