@@ -14,10 +14,11 @@ import numpy as np
 from onnx import helper
 
 from quantforge.diagnostics import UnsupportedError
+from quantforge.frontends.onnx.block_functions import DOMAIN, LEAST_OPSET, store_attributes, store_function
 from quantforge.frontends.onnx.native import element_type
 from quantforge.graph import Array, Op, Value
 
-_LEAST_OPSET = {"hard-swish": 14, "layernorm": 17, "mish": 18, "gelu": 20, "groupnorm": 21}
+_LEAST_OPSET = {"hard-swish": 14, "layernorm": 17, "mish": 18, "gelu": 20, "fake-quantize": LEAST_OPSET}
 
 
 @dataclass
@@ -191,11 +192,34 @@ def _batch_norm(op: Lowering) -> list[Any]:
 
 
 def _group_norm(op: Lowering) -> list[Any]:
-    return [
-        op.node(
-            "GroupNormalization", op.inputs, num_groups=op.attr("groups"), epsilon=op.attr("epsilon", 1e-5)
-        )
+    """Instance normalization of [N, groups, the rest], then scale and shift by channel.
+
+    GroupNormalization is a newer operator (opset 21), and ONNX Runtime 1.31 refuses it behind a quantized tensor.
+    """
+    value, groups = op.values[0], op.attr("groups")
+    if value is None or value.shape is None:
+        raise op.refuse("an input of unknown rank")
+    stem = op.op.outputs[0]
+    names = [f"{stem}_{part}" for part in ("shape", "groups", "normal", "back", "gamma", "beta", "scaled")]
+    shape, grouped, normal, back, gamma, beta, scaled = names
+    unit = [
+        op.constant(f"{stem}_{part}", np.full(groups, fill, op.dtype))
+        for part, fill in (("one", 1), ("zero", 0))
     ]
+    behind = op.ints("axes", range(1, len(value.shape) - 1))
+    nodes = [
+        op.node("Shape", op.inputs[:1], [shape]),
+        op.node("Reshape", [op.inputs[0], op.ints("grouped", (0, groups, -1))], [grouped]),
+        op.node("InstanceNormalization", [grouped, *unit], [normal], epsilon=op.attr("epsilon", 1e-5)),
+        op.node("Reshape", [normal, shape], [back]),
+        op.node("Unsqueeze", [op.inputs[1], behind], [gamma]),
+        op.node("Unsqueeze", [op.inputs[2], behind], [beta]),
+        op.node("Mul", [back, gamma], [scaled]),
+        op.node("Add", [scaled, beta]),
+    ]
+    for node, name in zip(nodes, names, strict=False):
+        node.name = f"{op.op.name}_{name.rpartition('_')[2]}"
+    return nodes
 
 
 def _gelu(op: Lowering) -> list[Any]:
@@ -266,6 +290,13 @@ def _identity(op: Lowering) -> list[Any]:
     return [op.node("Identity", op.inputs[:1])]
 
 
+def _fake_quantize(op: Lowering) -> list[Any]:
+    """A call of a function that `build` puts into the model."""
+    shape = None if op.values[0] is None else op.values[0].shape
+    attrs: dict[str, Any] = {**store_attributes(op.op, shape)}
+    return [op.node(store_function(op.op, shape).name, op.inputs, domain=DOMAIN, **attrs)]
+
+
 _RANKS = (1, 2, 3)
 _RULES: dict[str, Rule] = {
     **{f"{p}conv{r}d": _convolution for p in ("", "depthwise-") for r in _RANKS},
@@ -323,4 +354,5 @@ _RULES: dict[str, Rule] = {
     "cast": _cast,
     "argmax": _argmax,
     "where": _plain("Where"),
+    "fake-quantize": _fake_quantize,
 }

@@ -1,113 +1,81 @@
 """A quantized torch graph as ONNX that stock ONNX Runtime runs.
 
-The shared emitter writes QuantizeLinear and DequantizeLinear, whose only rounding is ties to even. Where a value is
-rounded otherwise, a model-local function rounds it in front: what it returns lies on the grid already, so that
-QuantizeLinear has nothing left to round.
+The shared emitter writes QuantizeLinear and DequantizeLinear. What those cannot compute becomes functions inside the
+model: other roundings than ties to even (`onnx_rounding`), block formats, registered functions. The other style is
+that of the original's own domain, `vai_domain`, for any number of bits and any rounding.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from onnx import helper, parser
-
+from quantforge.diagnostics import InputError
 from quantforge.files import write_atomic
 from quantforge.frontends.onnx.emit import to_proto
+from quantforge.frontends.onnx.native import NativeModel, opset_version
+from quantforge.frontends.torch.custom_onnx import add_functions, with_custom_nodes
 from quantforge.frontends.torch.onnx_native import with_onnx_nodes
+from quantforge.frontends.torch.onnx_rounding import import_functions, round_first, rounded_to_even
+from quantforge.frontends.torch.vai_domain import vai_functions, with_vai_nodes
 from quantforge.graph import Graph
-from quantforge.numerics.rounding import Rounding
 
-DOMAIN = "quantforge"
-_LEAST_IR = 8  # functions in a model exist from here on
-_HALF_UP = "d = Add({x}, {x}) f = Floor(d) h = Mul(f, half) {y} = Ceil(h)"
-_HALF_BELOW = "d = Add({x}, {x}) f = Ceil(d) h = Mul(f, half) {y} = Floor(h)"
-_BODIES = {
-    Rounding.HALF_UP: _HALF_UP.format(x="r", y="n"),
-    Rounding.HALF_AWAY: f"m = Abs(r) s = Sign(r) {_HALF_UP.format(x='m', y='k')} n = Mul(k, s)",
-    Rounding.HALF_DOWN: f"m = Abs(r) s = Sign(r) {_HALF_BELOW.format(x='m', y='k')} n = Mul(k, s)",
-    Rounding.FLOOR: "n = Floor(r)",
-    Rounding.CEIL: "n = Ceil(r)",
-    Rounding.TOWARD_ZERO: "m = Abs(r) s = Sign(r) k = Floor(m) n = Mul(k, s)",
-    Rounding.DPU_MIXED: (
-        "zero = Constant <value_float: float = 0.0> () q = Max(r, zero) e = Round(q) g = Min(r, zero) "
-        f"{_HALF_UP.format(x='g', y='k')} n = Add(e, k)"
-    ),
-}
+# What the emitter writes and ONNX Runtime 1.31 runs. From 21 on that refuses int8 activations which only a Reshape or
+# Transpose reads before a float operator (it gives the pair it moves behind them a uint8 zero point).
+OPSETS = range(13, 27)
+_DEFAULT_OPSET = 17
 
 
-def to_onnx(graph: Graph, recipe: str = "", batch: int | None = None) -> Any:
+def to_onnx(
+    graph: Graph, recipe: str = "", batch: int | None = None, opset: int | None = None, vai: bool = False
+) -> Any:
     """`graph` as a ModelProto.
 
     Args:
         graph: A quantized graph.
         recipe: Name of the recipe, recorded in the model.
         batch: Size of the first axis of inputs and outputs; None leaves it open.
+        opset: Version of the standard operators; None means 17, or newer where something needs that.
+        vai: Store values by the operators of domain ``vai`` rather than by those of the standard.
 
     Raises:
+        InputError: Q1479 for an opset that is not written, or that is too old for something in the graph.
         UnsupportedError: Q0602 to Q0605 when ONNX cannot express something in the graph.
     """
-    even = with_onnx_nodes(graph)
-    modes: dict[str, Rounding] = {}
-    for value in graph.values:
-        if value.quant is not None and not value.is_const and value.quant.rounding is not Rounding.HALF_EVEN:
-            modes[value.name] = value.quant.rounding
-            even.set_value(replace(value, quant=replace(value.quant, rounding=Rounding.HALF_EVEN)))
-    model = to_proto(even, recipe)
-    _round_first(model, modes)
+    if opset is not None and opset not in OPSETS:
+        raise _refused(opset, f"{OPSETS.start} to {OPSETS.stop - 1}", "leave opset_version out")
+    written, functions = with_custom_nodes(with_onnx_nodes(graph), partial(to_onnx, opset=opset))
+    if vai:
+        written = with_vai_nodes(written)
+    modes = rounded_to_even(written)
+    written.native = NativeModel({"": opset or _DEFAULT_OPSET}, 0)
+    model = to_proto(written, recipe)
+    version = opset_version(model)
+    if opset is not None and version > opset:
+        raise _refused(opset, f"{version} or newer for this model", f"opset_version={version}")
+    round_first(model, modes)
+    import_functions(model, vai_functions(version) if vai else ())
+    add_functions(model, functions)
     if batch is not None:
         _fix_batch(model, batch)
     return model
 
 
-def export_onnx(graph: Graph, path: Path, recipe: str = "", batch: int | None = None) -> Path:
+def export_onnx(
+    graph: Graph,
+    path: Path,
+    recipe: str = "",
+    batch: int | None = None,
+    opset: int | None = None,
+    vai: bool = False,
+) -> Path:
     """Write `to_onnx` to `path`, whole or not at all."""
-    return write_atomic(path, to_onnx(graph, recipe, batch).SerializeToString())
+    return write_atomic(path, to_onnx(graph, recipe, batch, opset, vai).SerializeToString())
 
 
-def _round_first(model: Any, modes: dict[str, Rounding]) -> None:
-    """Put the rounding function in front of the nodes that store each value."""
-    if not modes:
-        return
-    stores = {node.name: node for node in model.graph.node}
-    nodes: list[Any] = []
-    first: dict[str, tuple[str, Any]] = {}
-    for name in modes:
-        quantize = stores.get(f"{name}_QuantizeLinear")
-        if quantize is not None:
-            first[stores.get(f"{name}_Clip", quantize).name] = (name, quantize)
-    for node in model.graph.node:
-        if node.name in first:
-            name, quantize = first[node.name]
-            rounded = f"{name}_Rounded"
-            inputs = [node.input[0], quantize.input[1]]
-            nodes.append(
-                helper.make_node(_function_name(modes[name]), inputs, [rounded], rounded, domain=DOMAIN)
-            )
-            node.input[0] = rounded
-        nodes.append(node)
-    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
-    opset = next(entry.version for entry in model.opset_import if entry.domain == "")
-    model.functions.extend(_function(mode, opset) for mode in dict.fromkeys(modes.values()))
-    model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
-    model.ir_version = max(model.ir_version, _LEAST_IR)
-
-
-def _function_name(mode: Rounding) -> str:
-    return "Round" + "".join(word.title() for word in mode.value.split("-"))
-
-
-def _function(mode: Rounding, opset: int) -> Any:
-    """x and scale to round(x / scale) * scale."""
-    half = "half = Constant <value_float: float = 0.5> ()" if "half" in _BODIES[mode] else ""
-    text = (
-        f'<domain: "{DOMAIN}", opset_import: ["" : {opset}]> {_function_name(mode)} (x, scale) => (y) '
-        f"{{ r = Div(x, scale) {half} {_BODIES[mode]} y = Mul(n, scale) }}"
-    )
-    return parser.parse_function(text)
+def _refused(opset: int, expected: str, fix: str) -> InputError:
+    return InputError("Q1479", "opset_version", str(opset), expected, fix)
 
 
 def _fix_batch(model: Any, batch: int) -> None:

@@ -53,6 +53,19 @@ def test_two_node_forms() -> None:
     assert [n.op_type for n in flat[0].graph.node] == ["Gemm"]
 
 
+def test_group_normalization_needs_no_new_operator() -> None:
+    x, gamma, beta = random(2, 6, 4, 3), random(6, seed=1), random(6, seed=2)
+    proto, found = one("groupnorm", (2, 6, 4, 3), (gamma, beta), groups=3, epsilon=1e-3)
+    assert proto.opset_import[0].version == 17
+    rows = x.reshape(2, 3, -1).astype(np.float64)
+    normal = (rows - rows.mean(-1, keepdims=True)) / np.sqrt(rows.var(-1, keepdims=True) + 1e-3)
+    want = normal.reshape(x.shape) * gamma[:, None, None] + beta[:, None, None]
+    np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-5)
+    with pytest.raises(UnsupportedError, match=r"Q0605.*unknown rank"):
+        to_proto(Graph("g", [Value("x"), Value("y")], [Op("groupnorm", "op", ("x", "x", "x"), ("y",), {"groups": 1})],
+                       ["x"], ["y"]))  # fmt: skip
+
+
 def test_newer_operators_raise_the_opset() -> None:
     assert one("gelu", approximate="tanh")[0].opset_import[0].version == 20
     assert one("relu")[0].opset_import[0].version == 17

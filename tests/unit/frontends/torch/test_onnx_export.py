@@ -10,11 +10,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from quantforge.diagnostics import InputError  # noqa: E402
+from quantforge.frontends.onnx.block_functions import DOMAIN  # noqa: E402
 from quantforge.frontends.torch.fake_quantize import FakeQuantizer  # noqa: E402
-from quantforge.frontends.torch.onnx_export import DOMAIN, export_onnx, to_onnx  # noqa: E402
+from quantforge.frontends.torch.import_ import import_module  # noqa: E402
+from quantforge.frontends.torch.onnx_export import OPSETS, export_onnx, to_onnx  # noqa: E402
+from quantforge.frontends.torch.run import TorchExecutor  # noqa: E402
 from quantforge.graph import Graph, Op, QuantSpec, Value  # noqa: E402
 from quantforge.numerics.formats import INT8, UINT8, IntFormat  # noqa: E402
 from quantforge.numerics.rounding import Rounding  # noqa: E402
+from tests.unit.frontends.torch.modules import Mixed  # noqa: E402
 
 EDGES = [
     0.0,
@@ -63,3 +68,40 @@ def test_ties_to_even_need_no_function_and_the_batch_may_be_fixed() -> None:
     assert [function.name for function in rounded.functions] == ["RoundHalfUp"]
     assert [node.op_type for node in rounded.graph.node if node.domain == DOMAIN] == ["RoundHalfUp"]
     assert rounded.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Graph:
+    """One of many operators each; every activation is stored."""
+    graph = import_module(Mixed().eval(), torch.zeros(2, 4, 8, 8))
+    spec = QuantSpec(UINT8, (2.0**-4,), (128,), None, Rounding.HALF_UP)
+    for value in graph.values:
+        if value.is_float and not value.is_const:
+            graph.set_value(replace(value, quant=spec))
+    return graph
+
+
+@pytest.mark.parametrize("vai", [False, True])
+@pytest.mark.parametrize("opset", [opset for opset in OPSETS if opset > 13])  # hard-swish needs 14
+def test_every_opset_gives_the_same_numbers(mixed: Graph, opset: int, vai: bool) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4, 8, 8)).astype(np.float32)
+    model = to_onnx(mixed, opset=opset, vai=vai)
+    assert {entry.domain: entry.version for entry in model.opset_import}[""] == opset
+    onnx.checker.check_model(model, full_check=True)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    want = TorchExecutor().session(mixed, mixed.outputs).run({"x": x})[mixed.outputs[0]]
+    np.testing.assert_allclose(session.run(None, {"x": x})[0], want, atol=2**-4)
+
+
+def test_an_opset_too_old_for_the_model_is_refused() -> None:
+    graph = import_module(torch.nn.GELU(), torch.zeros(2, 4))
+    with pytest.raises(
+        InputError, match="Q1479 opset_version: found 19; expected 20 or newer for this model"
+    ):
+        to_onnx(graph, opset=19)
+
+
+def test_opsets_nobody_runs_are_refused() -> None:
+    for opset in (12, 27):
+        with pytest.raises(InputError, match=r"Q1479.*expected 13 to 26"):
+            to_onnx(stored(QuantSpec.power_of_two(INT8, 3)), opset=opset)

@@ -23,7 +23,10 @@ from quantforge.ops.fake_quantize import format_of
 
 _EXPONENT_BITS = 0x7F800000
 _SMALLEST_NORMAL = 2.0**-126
-_OF_MAGNITUDES = {Rounding.HALF_AWAY: Rounding.HALF_UP, Rounding.TOWARD_ZERO: Rounding.FLOOR}  # the same, faster
+_OF_MAGNITUDES = {
+    Rounding.HALF_AWAY: Rounding.HALF_UP,
+    Rounding.TOWARD_ZERO: Rounding.FLOOR,
+}  # the same, faster
 
 
 def fake_quantize(op: Op) -> Callable[[Sequence[Any]], torch.Tensor]:
@@ -69,7 +72,9 @@ def _forward(x: torch.Tensor, format: BlockFormat | FloatFormat, axis: int) -> t
     rows, count = x.to(torch.float32), x.shape[axis]
     missing = -count % format.block_size
     padded = functional.pad(rows, (0, 0) * (x.ndim - 1 - axis) + (0, missing)) if missing else rows
-    back = _blocks(padded.unflatten(axis, (-1, format.block_size)), format, axis + 1).flatten(axis, axis + 1)
+    back = _blocks(torch.unflatten(padded, axis, (-1, format.block_size)), format, axis + 1).flatten(
+        axis, axis + 1
+    )
     return (back.narrow(axis, 0, count) if missing else back).contiguous().to(x.dtype)
 
 
@@ -97,7 +102,7 @@ def _power(x: torch.Tensor) -> torch.Tensor:
 def _integers(magnitude: torch.Tensor, power: torch.Tensor, form: BlockFormat, axis: int) -> torch.Tensor:
     step = power * 2.0 ** (1 - form.mantissa_bits)
     if form.shift_bits:
-        magnitude = magnitude.unflatten(axis, (-1, form.sub_block_size))
+        magnitude = torch.unflatten(magnitude, axis, (-1, form.sub_block_size))
         shift = _lowered(magnitude.amax(axis + 1, keepdim=True), power.unsqueeze(axis), form)
         step = step.unsqueeze(axis) * shift
     steps = _round(magnitude / step, form).clamp_max(float(form.largest))
