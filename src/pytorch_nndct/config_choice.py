@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from pytorch_nndct.config import Config, load_config
 from pytorch_nndct.config_recipe import recipe_of
 from pytorch_nndct.options import checked_width
 from quantforge.diagnostics import Diagnostic
+from quantforge.frontends.torch.quantizer import ModuleQuantizer
 from quantforge.frontends.torch.recipes import dpu_recipe
+from quantforge.graph import Op
+from quantforge.numerics.formats import IntFormat
+from quantforge.passes.result import Note
 from quantforge.quantization.align import NAME as ALIGNED
-from quantforge.quantization.recipe import Recipe
+from quantforge.quantization.recipe import Override, Part, Recipe
+from quantforge.quantization.rules import override_for
 
 logger = logging.getLogger("pytorch_nndct")
 _RESERVED = ("keep_first_last_layer_accuracy", "keep_add_layer_accuracy")
@@ -39,7 +45,7 @@ def chosen_recipe(quant_config_file: Any, bitwidth: Any) -> tuple[Recipe, int | 
     return recipe, config.onnx_opset_version
 
 
-def remark_alignment(notes: list[Any]) -> None:
+def remark_alignment(notes: Iterable[Note]) -> None:
     """Log what aligning positions changed or could not change."""
     for note in notes:
         if note.made_by == ALIGNED:
@@ -50,6 +56,25 @@ def remark_alignment(notes: list[Any]) -> None:
                 "shifts within the registers",
                 "nothing: the position was moved" if note.done else "look at the range of this layer",
             )
+
+
+def remark_float_layers(quantizer: ModuleQuantizer) -> None:
+    """Log integer settings of layers that stay in float on the target (Q1436)."""
+    floats = {place.op for place in quantizer.places.floats}
+    for override in quantizer.recipe.overrides:
+        if override.part is not Part.ACTIVATIONS or not isinstance(override.format, IntFormat):
+            continue
+        ops = [op for op in quantizer.base.ops if _speaks_of(override, op)]
+        if ops and all(op.name in floats for op in ops):
+            layer = override.op or ", ".join(override.kinds)
+            _remark(
+                "Q1436", f"layer {layer!r}", "integer settings for a layer that stays in float",
+                "a layer with a quantized form on this device", "remove the entry of layer_quantize_config",
+            )  # fmt: skip
+
+
+def _speaks_of(override: Override, op: Op) -> bool:
+    return override_for((override,), op=op.name, kind=op.kind, part=override.part) is not None
 
 
 def _compare_widths(bits: int, config: Config) -> None:

@@ -22,6 +22,7 @@ from pytorch_nndct.config import Config, LayerConfig, Tensors
 from pytorch_nndct.config_checks import check_config
 from pytorch_nndct.config_layers import kinds_of_type, path_of_name
 from pytorch_nndct.config_values import KINDS, TensorConfig
+from pytorch_nndct.options import not_built
 from quantforge.calibration.methods import RangeMethod, ScaleKind, Statistic
 from quantforge.numerics.formats import BFLOAT16, FLOAT16, FloatFormat, Format, IntFormat
 from quantforge.numerics.rounding import Rounding
@@ -78,6 +79,8 @@ def recipe_of(config: Config) -> Recipe:
         InputError: Q1431 for layer types and names that say nothing, Q1432 for settings that conflict.
     """
     check_config(config)
+    if config.convert_silu_to_hswish:
+        raise not_built("convert_silu_to_hswish", "true", "set it to false")
     rules = {kind: _rule(config.tensors.get(kind)) for kind in KINDS}
     inputs = rules["input"]
     if isinstance(inputs.format, FloatFormat) and not config.own_input_type:

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from pytorch_nndct.arguments import available_device, batch_of, beside, example_inputs, loaded_module
-from pytorch_nndct.config_choice import chosen_recipe, remark_alignment
+from pytorch_nndct.config_choice import chosen_recipe, remark_alignment, remark_float_layers
 from pytorch_nndct.custom_op import with_custom_types
 from pytorch_nndct.deploy_check import LastForward
 from pytorch_nndct.exports import onnx_file, torch_script
@@ -92,6 +92,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         args, kwargs = beside(module, input_args, input_kwargs)
         adapt = hardware_aware(target, quant_config_file)
         self._quantizer = ModuleQuantizer(module, args, kwargs, recipe, adapt)
+        remark_float_layers(self._quantizer)
         say_float_ops(self._quantizer.base, recipe.placement.custom_types)
         write_model_file(self._quantizer.base, self._folder)
         module = self._observed() if self._mode == "calib" else self._loaded_result()
@@ -145,7 +146,7 @@ class torch_quantizer:  # noqa: N801  the original's name
             output_dir,
             verbose,
             None if dynamic_batch else self._batch,
-            opset_version=opset_version,
+            opset_version=self._opset if opset_version is None else opset_version,
             native_onnx=native_onnx,
             dump_layers=dump_layers,
             check_model=check_model,

@@ -163,7 +163,7 @@ def _constant(graph: Graph, op: Op, index: int, recipe: Recipe) -> TensorReport:
     if data is None:
         data = np.zeros(0, np.float32)
     is_weight = index == 1
-    own = recipe.bias.scale is BiasScale.OWN
+    product = recipe.bias.scale is BiasScale.PRODUCT
     return _tensor(
         value.name,
         TensorKind.WEIGHT if is_weight else TensorKind.BIAS,
@@ -171,7 +171,11 @@ def _constant(graph: Graph, op: Op, index: int, recipe: Recipe) -> TensorReport:
         segments_of(sketch_of([data])),
         sqnr_db=_exact_sqnr(data, spec) if spec.axis is not None else None,
         producer=op.name,
-        method=recipe.weights.method.value if is_weight else "mse" if own else "product",
+        method=recipe.weights.method.value
+        if is_weight
+        else "product"
+        if product
+        else recipe.bias.method.value,
         channel_spread=_channel_spread(data, op) if is_weight else None,
     )
 

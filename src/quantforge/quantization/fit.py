@@ -17,15 +17,21 @@ def check_fit(recipe: Recipe, target: Target) -> None:
         TargetError: Q0322 for a number format, Q0323 for the kind of scales, Q0324 for scales per channel, Q0325 for
             zero points; the message names the field of the recipe.
     """
-    for name, rule, formats in (
+    rules = [
         ("activations", recipe.activations, target.activations),
         ("weights", recipe.weights, target.weights),
-    ):
+    ]
+    if recipe.inputs is not None:
+        rules.append(("inputs", recipe.inputs, target.activations))
+    for name, rule, formats in rules:
+        if rule.keep_float:
+            continue
         _check_format(f"{name}.format", rule.format, formats, recipe, target)
         _check_rule(name, rule, recipe, target)
-    _check_format("bias.format", recipe.bias.format, target.bias, recipe, target)
+    if not recipe.bias.keep_float:
+        _check_format("bias.format", recipe.bias.format, target.bias, recipe, target)
     for override in recipe.overrides:
-        where = f"override of {override.op or override.tensor}"
+        where = f"override of {override.op or override.tensor or ', '.join(override.kinds)}"
         if override.format is not None:
             formats = tuple(dict.fromkeys((*target.activations, *target.weights)))
             _check_format(f"{where}: format", override.format, formats, recipe, target)
