@@ -13,11 +13,13 @@ from quantforge.frontends.torch.native import NativeModule
 from quantforge.frontends.torch.quantizer import Adapt
 from quantforge.graph import Graph
 from quantforge.hardware_aware import Assignment, assign
+from quantforge.numerics.formats import IntFormat
 from quantforge.quantization.recipe import Recipe
 from quantforge.targets.dpu import DpuTarget, load_dpu
 
 logger = logging.getLogger("pytorch_nndct")
 _UNKNOWN = "Q1000"
+_BITS = 8
 
 
 def target_of(name_or_fingerprint: str | Path) -> DpuTarget:
@@ -60,12 +62,24 @@ def hardware_aware(target: str | Path | None, config_file: object = None) -> Ada
         logger.warning("%s", notice)
 
     def adapt(graph: Graph, recipe: Recipe) -> Recipe:
+        _check_bytes(recipe, dpu)
         found = assigned(graph, recipe, dpu)
         for name, reasons in found.on_cpu.items():
             logger.info("%s stays in float: %s", name, "; ".join(map(str, reasons)))
         return found.recipe
 
     return adapt
+
+
+def _check_bytes(recipe: Recipe, dpu: DpuTarget) -> None:
+    """Say that nothing will be on the DPU, where activations are no bytes."""
+    form = recipe.activations.format
+    if not isinstance(form, IntFormat) or form.bits != _BITS or not form.signed:
+        notice = Diagnostic(
+            "Q1469", f"target {dpu.name}", f"activations as {form}", "int8, on which a DPU computes",
+            "leave the width at 8 bits, or expect the compiler to leave everything to the CPU",
+        )  # fmt: skip
+        logger.warning("%s", notice)
 
 
 def source_lines(graph: Graph) -> Mapping[str, tuple[str, ...]]:

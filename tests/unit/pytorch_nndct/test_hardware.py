@@ -10,9 +10,11 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from pytorch_nndct.hardware import hardware_aware, source_lines, target_of  # noqa: E402
 from quantforge.compiler.compile import left_to_cpu  # noqa: E402
 from quantforge.diagnostics import InputError  # noqa: E402
+from quantforge.frontends.torch.quantizer import prepared_module  # noqa: E402
+from quantforge.frontends.torch.recipes import dpu_recipe  # noqa: E402
 from quantforge.graph import Graph  # noqa: E402
 from quantforge.xmodel.read import read_xmodel  # noqa: E402
-from tests.unit.pytorch_nndct.deploy_nets import TARGET, Mixed, made, quantized  # noqa: E402
+from tests.unit.pytorch_nndct.deploy_nets import TARGET, Mixed, images, made, quantized  # noqa: E402
 
 
 def test_what_is_not_quantized_is_what_the_compiler_leaves_to_the_cpu(tmp_path: Path) -> None:
@@ -32,6 +34,14 @@ def test_a_file_and_a_target_both_apply(caplog: pytest.LogCaptureFixture) -> Non
     assert hardware_aware(TARGET) is not None and not caplog.records
     assert hardware_aware(TARGET, "file.json") is not None
     assert "Q1468 target (QUANTIZER_TORCH_HW_AWARE_QUANT)" in caplog.text
+
+
+def test_activations_that_are_no_bytes_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    graph = prepared_module(made(Mixed), (images()[:1],), {}, dpu_recipe(8)).graph
+    adapt = hardware_aware(TARGET)
+    assert adapt is not None and adapt(graph, dpu_recipe(8)).overrides and "Q1469" not in caplog.text
+    adapt(graph, dpu_recipe(4))
+    assert f"Q1469 target {TARGET}: found activations as int4" in caplog.text
 
 
 def test_targets_that_do_not_exist() -> None:
