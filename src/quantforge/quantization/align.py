@@ -25,7 +25,7 @@ Source: shift limits of the PyTorch quantizer (message QUANTIZER_TORCH_SHIFT_CHE
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def align_positions(graph: Graph, places: Places, recipe: Recipe) -> tuple[Graph
     limits = recipe.shift_limits
     if limits is None:
         return graph, ()
-    aligner = _Aligner(graph.copy(), _shared(places), limits, recipe, [])
+    aligner = _Aligner(graph.copy(), _shared(places), limits, recipe)
     for _ in graph.ops:
         moved = [aligner.visit(op) for op in graph.ops]
         if not any(moved):
@@ -75,7 +75,8 @@ class _Aligner:
     shared: dict[str, tuple[str, ...]]
     limits: ShiftLimits
     recipe: Recipe
-    notes: list[Note]
+    notes: list[Note] = field(default_factory=list)
+    moved: set[str] = field(default_factory=set)
 
     def visit(self, op: Op) -> bool:
         """Move what `op` asks for; whether anything moved."""
@@ -84,18 +85,13 @@ class _Aligner:
         return op.kind in _HARD and self._hard(op)
 
     def finish(self) -> None:
-        """Solve biases anew, which depend on the positions around them."""
-        touched = {note.op for note in self.notes if note.done}
+        """Solve biases anew that depend on what has moved."""
         for op in self.graph.ops:
-            if op.kind in WEIGHTED and len(op.inputs) > 2 and (touched & self._around(op)):
-                value = self.graph.value(op.inputs[2]) if op.inputs[2] else None
-                if value is not None and value.quant is not None:
-                    solve_bias(self.graph, op, self.recipe)
-
-    def _around(self, op: Op) -> set[str]:
-        names = {op.inputs[0], output_value(self.graph, op)}
-        makers = (self.graph.producer(name) for name in names)
-        return {op.name} | {maker.name for maker in makers if maker is not None}
+            if op.kind not in WEIGHTED or len(op.inputs) < 3 or not op.inputs[2]:
+                continue
+            around = {op.inputs[0], op.inputs[1], output_value(self.graph, op)}
+            if around & self.moved and self.graph.value(op.inputs[2]).quant is not None:
+                solve_bias(self.graph, op, self.recipe)
 
     def _weighted(self, op: Op) -> bool:
         out = output_value(self.graph, op)
@@ -154,6 +150,7 @@ class _Aligner:
             if value.quant is not None:
                 spec = replace(value.quant, scale=(math.ldexp(1.0, -position),))
                 self.graph.set_value(replace(value, quant=spec))
+                self.moved.add(member)
         self.notes.append(Note(NAME, op.name, True, f"{name} moved to position {position}: {why}"))
         return True
 

@@ -14,6 +14,7 @@ from quantforge.quantization.recipe import (
     BiasRule,
     BiasScale,
     Override,
+    Part,
     Recipe,
     ScaleKind,
     named_recipe,
@@ -52,3 +53,10 @@ def test_an_override_is_about_a_tensor_or_an_operator(names: dict[str, str]) -> 
 def test_overrides_are_added_behind() -> None:
     first, second = Override(op="a"), Override(op="b")
     assert DPU_CNN.with_overrides((first,)).with_overrides((second,)).overrides == (first, second)
+
+
+def test_a_part_belongs_to_an_operator() -> None:
+    with pytest.raises(InputError, match=r"Q0310.*a part of an operator"):
+        Override(tensor="a", part=Part.BIAS)
+    with pytest.raises(InputError, match="Q0310"):
+        Override(op="a", kinds=("conv2d",))

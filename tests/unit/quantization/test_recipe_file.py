@@ -3,8 +3,23 @@ from dataclasses import replace
 import pytest
 
 from quantforge.diagnostics import InputError
-from quantforge.numerics.formats import IntFormat
-from quantforge.quantization.recipe import CPU_CNN, RECIPES, Equalization, Override, RangeMethod, Recipe
+from quantforge.numerics.formats import BFLOAT16, FLOAT16, IntFormat
+from quantforge.numerics.rounding import Rounding
+from quantforge.quantization.recipe import (
+    CPU_CNN,
+    RECIPES,
+    BiasRule,
+    BiasScale,
+    Equalization,
+    Override,
+    Part,
+    RangeMethod,
+    Recipe,
+    ScaleKind,
+    ShiftLimits,
+    Statistic,
+    TensorRule,
+)
 from quantforge.quantization.recipe_file import (
     load_recipe,
     parse_overrides,
@@ -26,6 +41,28 @@ def test_overrides_and_equalization_read_back_equal():
     )
     recipe = replace(CPU_CNN.with_overrides(overrides), equalize=Equalization(sweeps=3))
     assert parse_recipe(recipe_text(recipe)) == recipe
+
+
+def test_every_kind_of_field_reads_back_equal():
+    change = Override(
+        kinds=("conv2d", "matmul"),
+        part=Part.BIAS,
+        scales=ScaleKind.FLOAT,
+        symmetric=False,
+        statistic=Statistic.MEDIAN,
+        rounding=Rounding.HALF_UP,
+    )
+    recipe = replace(
+        CPU_CNN.with_overrides((change,)),
+        inputs=TensorRule(BFLOAT16, keep_float=True),
+        bias=BiasRule(FLOAT16, BiasScale.FLOAT, rounding=Rounding.HALF_AWAY),
+        placement=replace(CPU_CNN.placement, every_value=True, align_join=False),
+        shift_limits=ShiftLimits(least_cut=-1, least_bias=0),
+    )
+    assert parse_recipe(recipe_text(recipe)) == recipe
+    assert parse_recipe("shift_limits = false\n[inputs]\nmethod = 'non-overflow'").inputs == TensorRule(
+        method=RangeMethod.NON_OVERFLOW
+    )
 
 
 def test_fields_go_on_top_of_the_base():

@@ -12,7 +12,7 @@ from quantforge.quantization.biases import bias_spec
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import SpecGroup
 from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Override, Recipe, TensorRule
-from quantforge.quantization.solve import solve, weight_spec
+from quantforge.quantization.solve import output_value, solve, weight_spec
 from quantforge.quantization.weights import constant_spec
 from tests.networks import Net
 
@@ -76,3 +76,8 @@ def test_computed_weights_have_no_spec() -> None:
     graph = net.done(net.add("conv2d", "d", ("x", "c.out"), **attrs))
     with pytest.raises(UnsupportedError, match=r"Q0510 d: found computed weights c\.out"):
         weight_spec(graph, graph.op("d"), DPU_CNN)
+
+
+def test_a_result_is_behind_the_activation_that_is_fused() -> None:
+    graph = solved(DPU_CNN)
+    assert [output_value(graph, graph.op(name)) for name in ("c1", "r", "c2")] == ["r.out", "r.out", "c2.out"]

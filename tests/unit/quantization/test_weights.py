@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantforge.calibration.methods import RangeMethod, ScaleKind
+from quantforge.graph import QuantSpec
 from quantforge.graph.quantize import fake_quantize_value
-from quantforge.numerics.formats import INT8, UINT8, IntFormat
+from quantforge.numerics.formats import BFLOAT16, INT8, UINT8, IntFormat
 from quantforge.numerics.positions import non_overflow_position
 from quantforge.quantization.recipe import TensorRule
 from quantforge.quantization.weights import (
@@ -120,3 +121,23 @@ def test_an_unsigned_format_has_its_zero_in_the_middle_and_the_step_of_the_signe
     unsigned = constant_spec(data, replace(POWER_OF_TWO, format=UINT8), None)
     assert unsigned.zero_point == (128,)
     assert unsigned.scale == constant_spec(data, POWER_OF_TWO, None).scale
+
+
+def test_a_float_format_has_no_scale() -> None:
+    assert constant_spec(normal(9), TensorRule(BFLOAT16), None) == QuantSpec(BFLOAT16)
+
+
+def test_an_asymmetric_rule_moves_the_zero_point_of_every_slice() -> None:
+    data = np.array([[0.0, 2.55], [-2.55, 0.0], [-1.0, 1.55]], np.float32)
+    spec = constant_spec(data, TensorRule(UINT8, symmetric=False), 0)
+    assert spec.zero_point == (0, 255, 100) and spec.axis == 0
+    np.testing.assert_allclose(spec.scale, 0.01, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scales", ScaleKind)
+def test_entropy_and_percentile_clip_a_lone_outlier(scales: ScaleKind) -> None:
+    data = np.append(normal(20_000, spread=0.05), np.float32(8.0))
+    full = constant_spec(data, TensorRule(INT8, scales, method=RangeMethod.NON_OVERFLOW), None)
+    for method in (RangeMethod.ENTROPY, RangeMethod.PERCENTILE):
+        found = constant_spec(data, TensorRule(INT8, scales, method=method, percentile=99.9), None)
+        assert found.scale[0] <= full.scale[0] / 2
