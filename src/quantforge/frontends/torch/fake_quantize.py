@@ -84,21 +84,27 @@ class FakeQuantizer:
         return torch.mul(values, factor).to(x.dtype)
 
     def _parameters(self, x: torch.Tensor, dtype: torch.dtype, form: IntFormat) -> tuple[Any, Any, Any]:
+        if torch.compiler.is_compiling():
+            return self._made(x, dtype, form)  # tensors that hold no data, to be forgotten with the trace
         key = (x.device, dtype, x.ndim)
         if key not in self._tensors:
-            spec, shape = self.spec, _shape_along(self.spec.axis, x.ndim)
-
-            def tensor(values: Any) -> torch.Tensor:
-                numbers = torch.tensor(values, dtype=torch.float64).to(dtype)
-                return numbers.reshape(shape if numbers.numel() > 1 else ()).to(x.device)
-
-            zero = np.asarray(spec.zero_point, np.int64)
-            if zero.size == 1:
-                ends: tuple[Any, Any] = (float(form.qmin - int(zero[0])), float(form.qmax - int(zero[0])))
-            else:
-                ends = (tensor((form.qmin - zero).tolist()), tensor((form.qmax - zero).tolist()))
-            self._tensors[key] = (tensor(list(spec.scale)), *ends)
+            self._tensors[key] = self._made(x, dtype, form)
         return self._tensors[key]
+
+    def _made(self, x: torch.Tensor, dtype: torch.dtype, form: IntFormat) -> tuple[Any, Any, Any]:
+        """Scale and ends of the range."""
+        spec, shape = self.spec, _shape_along(self.spec.axis, x.ndim)
+
+        def tensor(values: Any) -> torch.Tensor:
+            numbers = torch.tensor(values, dtype=torch.float64).to(dtype)
+            return numbers.reshape(shape if numbers.numel() > 1 else ()).to(x.device)
+
+        zero = np.asarray(spec.zero_point, np.int64)
+        if zero.size == 1:
+            ends: tuple[Any, Any] = (float(form.qmin - int(zero[0])), float(form.qmax - int(zero[0])))
+        else:
+            ends = (tensor((form.qmin - zero).tolist()), tensor((form.qmax - zero).tolist()))
+        return (tensor(list(spec.scale)), *ends)
 
 
 def _shape_along(axis: int | None, rank: int) -> tuple[int, ...]:

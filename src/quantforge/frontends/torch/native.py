@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import sympy
 import torch
 
 from quantforge.graph import Shape
@@ -35,7 +36,12 @@ class Size:
     def of(self, sizes: Sizes) -> int:
         """Its value for the sizes of one run."""
         found = self.expression
-        return int(found.subs({symbol: sizes[str(symbol)] for symbol in found.free_symbols}))
+        symbols = sorted(found.free_symbols, key=str)
+        values = [sizes[str(symbol)] for symbol in symbols]
+        if all(isinstance(value, int) for value in values):
+            return int(found.subs(dict(zip(symbols, values, strict=True))))
+        size: int = sympy.lambdify(symbols, found, "math")(*values)  # torch.export traces sizes too
+        return size
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +77,7 @@ class NativeModule:
         outside: Names of the operators that the module's stubs keep in float.
         sources: For each native node the lines of the user's code that make the call.
         scopes: For each native node the classes and names of the modules it is called in.
+        written: Names of the buffers that the module writes to while it runs.
     """
 
     name: str
@@ -84,6 +91,7 @@ class NativeModule:
     outside: tuple[str, ...] = ()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scopes: Mapping[str, str] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
 
 def dtype_name(dtype: torch.dtype) -> str:
