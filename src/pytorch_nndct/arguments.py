@@ -11,6 +11,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from quantforge.diagnostics import Diagnostic, InputError
+from quantforge.frontends.torch.wrappers import in_float32, is_parallel, other_floats, unwrapped
 from quantforge.graph import Graph
 
 logger = logging.getLogger("pytorch_nndct")
@@ -35,8 +36,13 @@ def loaded_module(module: torch.nn.Module, state_dict_file: str | Path | None) -
     Raises:
         InputError: Q1421 when there is no such file.
     """
-    if isinstance(module, torch.nn.DataParallel):
-        module = module.module
+    if is_parallel(module):
+        notice = Diagnostic(
+            "Q1464", "module (QUANTIZER_TORCH_DATA_PARALLEL)", type(module).__name__, "the module inside of it",
+            "nothing; the module inside is taken",
+        )  # fmt: skip
+        logger.warning("%s", notice)
+    module = unwrapped(module)
     if state_dict_file is None:
         return module
     if not Path(state_dict_file).is_file():
@@ -66,6 +72,24 @@ def beside(module: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
 
     found, named = pytree.tree_map(move, (() if args is None else args, kwargs or {}))
     return found, named
+
+
+def as_float32(module: torch.nn.Module, args: Any, kwargs: Any) -> tuple[torch.nn.Module, Any, Any]:
+    """Module and example inputs in float32, which is what is quantized; with a notice where they are not."""
+    found = other_floats(module)
+    if not found:
+        return module, args, kwargs
+    notice = Diagnostic(
+        "Q1463", f"module {type(module).__name__}", f"parameters in {', '.join(found)}", "float32",
+        "nothing; a copy in float32 is quantized, and gives out float32",
+    )  # fmt: skip
+    logger.warning("%s", notice)
+
+    def widened(leaf: Any) -> Any:
+        return leaf.float() if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() else leaf
+
+    args, kwargs = pytree.tree_map(widened, (args, kwargs))
+    return in_float32(module), args, kwargs
 
 
 def batch_of(args: Any, kwargs: Any) -> int | None:

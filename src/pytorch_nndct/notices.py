@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 
 from quantforge.diagnostics import Diagnostic
+from quantforge.frontends.torch.native import NativeModule
 from quantforge.graph import Graph
 
 logger = logging.getLogger("pytorch_nndct")
@@ -23,5 +24,16 @@ def say_float_ops(graph: Graph, quantized_types: tuple[str, ...] = ()) -> None:
         notice = Diagnostic(
             "Q1460", f"module {graph.name!r} (QUANTIZER_TORCH_FLOAT_OP)", listed, "operators with a quantized form",
             "nothing if they may stay in float; custom_quant_ops quantizes their inputs and outputs",
+        )  # fmt: skip
+        logger.warning("%s", notice)
+
+
+def say_frozen_buffers(graph: Graph) -> None:
+    """Name the buffers that the module writes to in forward: they are constants of the graph."""
+    native = graph.native
+    if isinstance(native, NativeModule) and native.written:
+        notice = Diagnostic(
+            "Q1462", f"module {graph.name!r}", f"forward writes to {', '.join(native.written)}",
+            "buffers that stay as they are", "nothing for counters; make state that counts an input and an output",
         )  # fmt: skip
         logger.warning("%s", notice)

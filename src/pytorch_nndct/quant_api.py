@@ -22,14 +22,21 @@ from typing import Any
 
 import torch
 
-from pytorch_nndct.arguments import available_device, batch_of, beside, example_inputs, loaded_module
+from pytorch_nndct.arguments import (
+    as_float32,
+    available_device,
+    batch_of,
+    beside,
+    example_inputs,
+    loaded_module,
+)
 from pytorch_nndct.config_choice import chosen_recipe, remark_alignment, remark_float_layers
 from pytorch_nndct.custom_op import with_custom_types
 from pytorch_nndct.deploy_check import LastForward
-from pytorch_nndct.exports import onnx_file, torch_script
+from pytorch_nndct.exports import OnnxOptions, onnx_file, program_file, torch_script
 from pytorch_nndct.hardware import hardware_aware
 from pytorch_nndct.model_file import write_model_file
-from pytorch_nndct.notices import say_float_ops
+from pytorch_nndct.notices import say_float_ops, say_frozen_buffers
 from pytorch_nndct.options import check_defaults, checked_mode, not_built
 from pytorch_nndct.xmodel_export import xmodel_file
 from quantforge.diagnostics import InputError
@@ -89,11 +96,12 @@ class torch_quantizer:  # noqa: N801  the original's name
         self._module: torch.nn.Module = module
         if self._mode == "float":
             return
-        args, kwargs = beside(module, input_args, input_kwargs)
+        module, args, kwargs = as_float32(module, *beside(module, input_args, input_kwargs))
         adapt = hardware_aware(target, quant_config_file)
         self._quantizer = ModuleQuantizer(module, args, kwargs, recipe, adapt)
         remark_float_layers(self._quantizer)
         say_float_ops(self._quantizer.base, recipe.placement.custom_types)
+        say_frozen_buffers(self._quantizer.base)
         write_model_file(self._quantizer.base, self._folder)
         module = self._observed() if self._mode == "calib" else self._loaded_result()
         self._module, self._last = module, LastForward(module, self._quantizer.base)
@@ -137,21 +145,37 @@ class torch_quantizer:  # noqa: N801  the original's name
     ) -> None:
         """Write ``<Model>_int.onnx``, which stock ONNX Runtime runs.
 
+        opset_version: 13 to 26; the oldest that fits, at least 17, when None.
+        native_onnx: False for operators of domain ``vai``, for any width and rounding.
+        dump_layers: Write the tensors of the last forward pass, by ONNX Runtime, to ``onnx_layer_output``.
+        check_model: Run ONNX Runtime beside `quant_model` on the last input.
+        opt_graph: Let ONNX Runtime fold constants first.
+
         Raises:
-            QuantforgeError: Q1410 before calibration; Q0602 to Q0605 for what ONNX cannot express.
+            QuantforgeError: Q1410 before calibration; Q0602 to Q0605 for what ONNX cannot express; Q1466 when layers
+                are to be dumped without a forward pass; Q1479 for the opset; Q1480 when the check fails.
         """
+        opset = self._opset if opset_version is None else opset_version
         onnx_file(
             self._graph(),
             self._solved().recipe.name,
             output_dir,
             verbose,
             None if dynamic_batch else self._batch,
-            opset_version=self._opset if opset_version is None else opset_version,
-            native_onnx=native_onnx,
-            dump_layers=dump_layers,
-            check_model=check_model,
-            opt_graph=opt_graph,
+            OnnxOptions(opset, native_onnx, dump_layers, check_model, opt_graph),
+            self._last.inputs,
         )
+
+    def export_exported_program(
+        self, output_dir: str | Path = "quantize_result", verbose: bool = False
+    ) -> torch.export.ExportedProgram:
+        """Write ``<Model>_int.pt2`` by torch.export, with the batch open; torch alone loads and runs it.
+
+        Raises:
+            QuantforgeError: Q1410 before calibration, Q1483 when torch.export refuses the module.
+        """
+        self._graph()
+        return program_file(self._quantized(), output_dir, verbose)
 
     def export_torch_script(self, output_dir: str | Path = "quantize_result", verbose: bool = False) -> Any:
         """Write ``<Model>_int.pt`` in TorchScript and return the script module; it needs no package to run.

@@ -4,10 +4,12 @@ import logging
 
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from pytorch_nndct.notices import say_float_ops
-from quantforge.graph import Graph, Op, Value
+from pytorch_nndct.notices import say_float_ops, say_frozen_buffers  # noqa: E402
+from quantforge.frontends.torch.import_ import import_module  # noqa: E402
+from quantforge.graph import Graph, Op, Value  # noqa: E402
+from tests.unit.frontends.torch import hard_modules  # noqa: E402
 
 
 def graph(*types: str) -> Graph:
@@ -25,4 +27,12 @@ def test_types_are_listed_in_one_line_with_their_counts(caplog: pytest.LogCaptur
 def test_nothing_is_said_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
     say_float_ops(graph())
     say_float_ops(graph("MyOp"), ("MyOp",))
+    assert not caplog.records
+
+
+def test_buffers_that_forward_writes_to_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    say_frozen_buffers(import_module(hard_modules.Buffered(), torch.zeros(2, 4)))
+    assert "Q1462 module 'Buffered': found forward writes to calls, mean;" in caplog.text
+    caplog.clear()
+    say_frozen_buffers(graph())
     assert not caplog.records

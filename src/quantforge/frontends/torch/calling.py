@@ -30,6 +30,10 @@ class Calling:
             )  # fmt: skip
         self._native = native
         self._signature = inspect.signature(forward)
+        self._dtypes = {name: getattr(torch, graph.value(name).dtype) for name in graph.inputs}
+
+    def __deepcopy__(self, memo: Any) -> Calling:
+        return self  # nothing in it changes
 
     def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, torch.Tensor]:
         """The graph's inputs by name.
@@ -41,7 +45,11 @@ class Calling:
         if spec != self._native.in_spec:
             leaves, spec = pytree.tree_flatten(self._rebound(args, kwargs))
         named = list(zip(self._native.leaves, leaves, strict=False))
-        tensors = {name: leaf for name, leaf in named if name is not None and isinstance(leaf, torch.Tensor)}
+        tensors = {
+            name: self._fitted(name, leaf)
+            for name, leaf in named
+            if name is not None and isinstance(leaf, torch.Tensor)
+        }
         wanted = [name for name in self._native.leaves if name is not None]
         if spec != self._native.in_spec or len(tensors) != len(wanted):
             raise InputError(
@@ -49,6 +57,12 @@ class Calling:
                 f"{self._native.in_spec}", "call it as in the example inputs",
             )  # fmt: skip
         return tensors
+
+    def _fitted(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """Floats of another width become those of the graph, which computes in float32 what is half elsewhere."""
+        dtype = self._dtypes.get(name, tensor.dtype)
+        both_float = dtype.is_floating_point and tensor.is_floating_point()
+        return tensor.to(dtype) if both_float and dtype != tensor.dtype else tensor
 
     def outputs(self, found: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> Any:
         """What the module returns, nested alike; `sizes` are the symbolic sizes of this call."""
@@ -70,9 +84,16 @@ class Calling:
         except TypeError:
             return args, kwargs
         bound.apply_defaults()
+        given: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            kind = self._signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                given |= {f"{name}.{index}": item for index, item in enumerate(value)}
+            else:
+                given |= value if kind is inspect.Parameter.VAR_KEYWORD else {name: value}
         names = self._native.named
-        positional = [value for name, value in bound.arguments.items() if name not in names]
-        named = {name: bound.arguments[name] for name in names if name in bound.arguments}
+        positional = [value for name, value in given.items() if name not in names]
+        named = {name: given[name] for name in names if name in given}
         return tuple(positional[: self._native.positional]), named
 
 

@@ -7,16 +7,24 @@ fixed one.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
 from quantforge.diagnostics import InputError
+from quantforge.frontends.torch.native import symbol_of
+from quantforge.frontends.torch.preserve import (
+    evaluating,
+    kept_buffers,
+    named_keywords,
+    register_dataclasses,
+)
+from quantforge.frontends.torch.wrappers import plain_module
 
 Known = Callable[[Any], bool]
 
@@ -35,14 +43,10 @@ def capture(
     Raises:
         InputError: Q1401 when the module cannot be run on these arguments, Q1402 when torch.export refuses it.
     """
-    if isinstance(module, torch.jit.ScriptModule):
-        raise InputError(
-            "Q1402", type(module).__name__, "a script module", "a plain torch.nn.Module",
-            "pass the module that was scripted",
-        )  # fmt: skip
-    with evaluating(module), warnings.catch_warnings():
+    module = plain_module(module, args, kwargs)
+    with evaluating(module), kept_buffers(module), named_keywords(module, kwargs), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _try(module, args, kwargs)
+        register_dataclasses((args, dict(kwargs), _try(module, args, kwargs)))
         program = _exported(module, *_distinct(args, dict(kwargs)))
         table = torch.export.default_decompositions()
         for target in [target for target in table if known(target)]:
@@ -51,22 +55,10 @@ def capture(
         return decomposed
 
 
-@contextlib.contextmanager
-def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """The module in evaluation mode within the block, each part as it was behind it."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
-
-
-def _try(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def _try(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     try:
         with torch.no_grad():
-            module(*args, **kwargs)
+            return module(*args, **kwargs)
     except Exception as error:  # the user's code may raise anything
         raise InputError(
             "Q1401", f"module {type(module).__name__}", f"{type(error).__name__}: {first_line(error)}",
@@ -86,14 +78,25 @@ def _exported(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, 
         shapes = _shapes(module, some_args, some_kwargs) if dynamic else None
         try:
             with torch.no_grad():
-                return torch.export.export(module, some_args, some_kwargs, dynamic_shapes=shapes)
+                program = torch.export.export(module, some_args, some_kwargs, dynamic_shapes=shapes)
         except Exception as error:  # noqa: BLE001  torch.export runs the user's code and raises what that raises
             errors.append(error)
+            continue
+        if some_args is args or _is_open(program):
+            return program
     raise InputError(
-        "Q1402", f"module {type(module).__name__}", f"{type(errors[-1]).__name__}: {first_line(errors[-1])}",
-        "a module that torch.export can follow",
+        "Q1402", f"module {type(module).__name__} (QUANTIZER_TORCH_PYTORCH_TRACE)",
+        f"{type(errors[-1]).__name__}: {first_line(errors[-1])}", "a module that torch.export can follow",
         "move decisions that depend on data out of forward, or replace them by torch.where",
     ) from errors[-1]  # fmt: skip
+
+
+def _is_open(program: Any) -> bool:
+    """Whether the first axis of every input is open; a doubled example must not fix it."""
+    specs = program.graph_signature.input_specs
+    named = {spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT}
+    found = [node.meta.get("val") for node in program.graph.nodes if node.name in named]
+    return all(symbol_of(t.shape[0]) is not None for t in found if isinstance(t, torch.Tensor) and t.ndim)
 
 
 def _batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:

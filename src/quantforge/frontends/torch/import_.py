@@ -11,6 +11,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx
 from torch.export.graph_signature import (
@@ -38,10 +39,13 @@ from quantforge.frontends.torch.native import (
     shape_of,
     symbol_of,
 )
+from quantforge.frontends.torch.provenance import Provenance
 from quantforge.frontends.torch.scope import Stubs, begins_scope, keep_float_inputs, outside_ops
 from quantforge.frontends.torch.sources import source_lines
+from quantforge.frontends.torch.uniform import UniformFolder
 from quantforge.frontends.torch.view import CallView, NotExpressibleError
-from quantforge.graph import Graph, Op, Origin, Value
+from quantforge.frontends.torch.wrappers import class_name
+from quantforge.graph import Array, Graph, Op, Origin, Value
 
 _LARGEST_FOLDED = 1 << 24  # elements of a constant that folding may make
 _CONSTANTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
@@ -69,7 +73,7 @@ def import_module(
     args = tuple(example_inputs) if isinstance(example_inputs, tuple | list) else (example_inputs,)
     kwargs = dict(example_kwargs or {})
     program = capture(module, args, kwargs, is_known)
-    return _Importer(type(module).__name__, program, len(args), tuple(kwargs)).graph()
+    return _Importer(class_name(module), program, len(args), tuple(kwargs)).graph()
 
 
 class _Importer:
@@ -91,12 +95,18 @@ class _Importer:
         self._parts: dict[
             tuple[fx.Node, Any], str
         ] = {}  # (call, index) -> value, for calls of several results
+        self._rows: dict[fx.Node, str] = {}  # of tensors that are the same for every sample, one row
+        self._uniforms = UniformFolder(self._constant)
+        self._provenance = Provenance(lambda node: self._constant(node) is not None)
+        self._kept: list[str] = []  # names of operators on positions and masks
 
     def graph(self) -> Graph:
         """Translate everything."""
         nodes = list(self._program.graph.nodes)
         self._placeholders([node for node in nodes if node.op == "placeholder"])
-        self._namer = Namer(nodes, (value.name for value in self._graph.values))
+        held = [spec for spec in self._program.graph_signature.input_specs if spec.kind in _CONSTANTS]
+        paths = {spec.arg.name: str(spec.target) for spec in held}
+        self._namer = Namer(nodes, (value.name for value in self._graph.values), paths)
         for node in nodes:
             if node.op == "call_function":
                 self._call(node)
@@ -116,14 +126,21 @@ class _Importer:
             self._outside(),
             source_lines(nodes),
             scopes_of(nodes),
+            self._written(),
         )
         return self._graph
+
+    def _written(self) -> tuple[str, ...]:
+        """The buffers that the module writes to, which stay as they are here."""
+        specs = self._program.graph_signature.output_specs
+        return tuple(str(spec.target) for spec in specs if spec.kind == OutputKind.BUFFER_MUTATION)
 
     def _outside(self) -> tuple[str, ...]:
         """The operators that stubs keep in float."""
         stubs = Stubs(*(tuple(filter(self._graph.has_op, names)) for names in (self._begins, self._ends)))
         outside = outside_ops(self._graph, stubs)
-        return (*outside, *keep_float_inputs(self._graph, stubs, outside))
+        kept = (name for name in self._kept if self._graph.has_op(name) and name not in outside)
+        return (*outside, *kept, *keep_float_inputs(self._graph, stubs, outside))
 
     def _placeholders(self, nodes: list[fx.Node]) -> None:
         """Graph inputs, and parameters and buffers as constants under their names in the state dict."""
@@ -173,7 +190,7 @@ class _Importer:
         begins = begins_scope(node.target)
         if begins is not None:
             self._mark(node, self._begins if begins else self._ends)
-        elif not self._folded(node):
+        elif not self._folded(node) and not self._spread(node):
             self._translate(node)
 
     def _mark(self, node: fx.Node, marks: list[str]) -> None:
@@ -190,6 +207,7 @@ class _Importer:
         outputs = self._value_names(node, name)
         rule, why = rule_of(node.target), "not in the table"
         view = CallView(node, self._graph, name, self._known, self._names, outputs)
+        view.rows, view.is_data = self._rows, self._provenance.is_data
         if rule is not None:
             try:
                 rule(view)
@@ -206,6 +224,29 @@ class _Importer:
         origin = Origin((node.name,))
         for op in view.ops:
             self._graph.add_op(Op(op.kind, op.name, op.inputs, op.outputs, op.attrs, origin))
+        self._kept += view.kept if self._provenance.is_data(node) else [op.name for op in view.ops]
+
+    def _constant(self, node: fx.Node) -> Array | None:
+        """The data behind a node, where it is known."""
+        return self._graph.value(self._known[node]).const if node in self._known else None
+
+    def _spread(self, node: fx.Node) -> bool:
+        """Make what is the same for every sample one constant row, and spread that for those who need all rows."""
+        found = self._uniforms.fold(node)
+        if found is None:
+            return False
+        name = self._namer.layer(node)
+        row = self._graph.fresh_name(f"{name}.row")
+        self._graph.set_value(constant_value(row, found.row))
+        self._rows[node] = row
+        outputs = self._value_names(node, name)
+        self._set_outputs(node, outputs)
+        size = Size(node.meta["val"].shape[found.axis].node.expr)
+        sizes = [size if axis == found.axis else -1 for axis in range(found.row.ndim)]
+        native = NativeCall(torch.ops.aten.expand.default, (Ref(0), sizes), {})
+        attrs = {"type": "aten.expand", "domain": "torch", "why": "a size that is known only when running"}
+        self._graph.add_op(Op("opaque", name, (row,), outputs, attrs, Origin((node.name,), None, native)))
+        return True
 
     def _value_names(self, node: fx.Node, name: str) -> tuple[str, ...]:
         """One value is named like the op; several are numbered."""
@@ -291,13 +332,19 @@ def constant_value(name: str, tensor: torch.Tensor) -> Value:
     Raises:
         InputError: Q1404 for dtypes that NumPy does not have.
     """
-    if tensor.dtype in (torch.bfloat16,) or tensor.is_complex() or tensor.is_quantized or tensor.is_sparse:
+    if not is_storable(tensor):
         raise InputError(
             "Q1404", f"parameter {name!r}", str(tensor.dtype), "float32, float16, float64 or integers",
             "convert the module first, for example with module.float()",
         )  # fmt: skip
     data = tensor.detach().cpu().numpy()
     return Value(name, data.shape, data.dtype.name, data)
+
+
+def is_storable(tensor: torch.Tensor) -> bool:
+    """Whether NumPy has the dtype and layout of a tensor, so that the graph can hold it as a constant."""
+    known = isinstance(getattr(np, dtype_name(tensor.dtype), None), type)
+    return (known or tensor.dtype == torch.bool) and not (tensor.is_quantized or tensor.is_sparse)
 
 
 def _fitted(op: Op) -> Op:
@@ -317,6 +364,8 @@ def _has_tensors(result: Any) -> bool:
 def _is_small(result: Any) -> bool:
     """Whether a traced result is a tensor of known and moderate size."""
     if not isinstance(result, torch.Tensor) or not all(isinstance(size, int) for size in result.shape):
+        return False
+    if not is_storable(result):
         return False
     return result.numel() <= _LARGEST_FOLDED
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -39,8 +39,12 @@ _ALIASES = {
 class Namer:
     """Gives out names, each once."""
 
-    def __init__(self, nodes: Iterable[Any], taken: Iterable[str]) -> None:
+    def __init__(
+        self, nodes: Iterable[Any], taken: Iterable[str], parameters: Mapping[str, str] | None = None
+    ) -> None:
+        """`parameters` are the paths of parameters by fx node, for calls that say nothing of their module."""
         self._taken = set(taken)
+        self._parameters = dict(parameters or {})
         calls = (node for node in nodes if isinstance(node.meta.get("val"), _TENSORS))
         self._operators: dict[str, set[str]] = {}
         for node in calls:
@@ -52,8 +56,16 @@ class Namer:
         path, kind = _innermost(node)
         if path and len(self._operators[path]) == 1 and kind.startswith(_LIBRARY):
             return self.fresh(path)
+        owner = "" if path else self._owner(node)
+        if owner:
+            return self.fresh(owner)
         word = str(node.args[0]) if is_custom(node.target) else operator_name(node.target)
         return self.fresh(f"{path}.{word}" if path else word)
+
+    def _owner(self, node: Any) -> str:
+        """The module whose parameters a call reads; a traced module has no other trace of it."""
+        read = (self._parameters.get(item.name, "") for item in node.all_input_nodes)
+        return next((name.rpartition(".")[0] for name in read if "." in name), "")
 
     def fresh(self, stem: str) -> str:
         """`stem`, with a number when it is taken."""
