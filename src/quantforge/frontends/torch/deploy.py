@@ -25,6 +25,9 @@ from quantforge.graph import Array, Attr, Graph, Op, Origin
 CUSTOM = "custom"
 ARGUMENTS, OUTPUT = "torch_arguments", "torch_output"
 _TORCH = "torch"
+_OF_SHAPE = frozenset(
+    f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like")
+)  # no numbers are read
 
 
 def deployable(graph: Graph) -> Graph:
@@ -69,10 +72,10 @@ def _results(graph: Graph, calls: Iterable[Op]) -> Mapping[str, Array]:
 
 
 def _folded(graph: Graph, op: Op, seen: Mapping[str, Array]) -> bool:
-    """Results that depend on constants alone become constants."""
+    """Results that depend on constants and shapes alone become constants."""
     native = op.origin.native
     random = isinstance(native, NativeCall) and torch.Tag.nondeterministic_seeded in native.target.tags
-    if random or not all(graph.value(name).is_const for name in op.inputs if name):
+    if random or not (op.attrs["type"] in _OF_SHAPE or all(graph.value(n).is_const for n in op.inputs if n)):
         return False
     for name in op.outputs:
         if name in seen:

@@ -20,7 +20,7 @@ class Sized(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         token = self.token.expand(x.shape[0], -1, -1)
-        return torch.cat([token, x], 1) + torch.full((x.shape[0], 1, 1), 2.0)
+        return torch.cat([token, x], 1) + torch.full((x.shape[0], 1, 1), 2.0) + torch.full_like(token, 3.0)
 
 
 class Expanded(torch.nn.Module):
