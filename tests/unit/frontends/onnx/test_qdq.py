@@ -12,10 +12,10 @@ from onnx import numpy_helper
 
 from quantforge.diagnostics import InternalError, UnsupportedError
 from quantforge.frontends.onnx import import_model, to_proto
-from quantforge.frontends.onnx.qdq import QdqNames, activation_nodes
+from quantforge.frontends.onnx.qdq import QdqNames, activation_nodes, has_integer_form
 from quantforge.graph import Graph, QuantSpec, Value
 from quantforge.graph.quantize import fake_quantize_value
-from quantforge.numerics.formats import BFLOAT16, INT8, INT16, INT32, UINT8, UINT16, Format, IntFormat
+from quantforge.numerics.formats import INT8, INT16, INT32, UINT8, UINT16, Format, IntFormat
 from quantforge.numerics.rounding import Rounding
 
 from .text_models import model, random, run
@@ -75,7 +75,6 @@ def test_weights_use_the_rounding_of_their_spec(rounding: Rounding) -> None:
 @pytest.mark.parametrize(
     ("spec", "code", "found"),
     [
-        (QuantSpec(BFLOAT16), "Q0602", "format bfloat16"),
         (QuantSpec(INT32, (0.1,)), "Q0602", "format int32"),
         (QuantSpec(IntFormat(20), (0.1,)), "Q0602", "format int20"),
         (QuantSpec(INT8, (0.1,), rounding=Rounding.HALF_UP), "Q0604", "activation rounding half-up"),
@@ -97,3 +96,26 @@ def test_other_dtypes_are_refused() -> None:
 def test_a_value_without_a_spec_is_a_bug() -> None:
     with pytest.raises(InternalError, match=r"Q0606 x: found a value without a spec"):
         activation_nodes(Value("x"), QdqNames("x", "x"), lambda stem, array: stem)
+
+
+@pytest.mark.parametrize(("factor", "integers"), [(1.0, True), (3.0, False)])
+def test_a_wide_bias_is_stored_as_integers_only_at_the_scale_of_its_sum(
+    factor: float, integers: bool
+) -> None:
+    proto = model(
+        "g (float[1,3] x) => (y) { y = Gemm(x, w, b) }",
+        w=np.array([[0.5], [1.5], [2.5]], np.float32), b=np.array([0.7], np.float32),
+    )  # fmt: skip
+    graph = import_model(proto)
+    scales = {"x": 0.25, "w": 0.5, "b": 0.125 * factor}
+    for name, form in (("x", INT8), ("w", INT8), ("b", INT32)):
+        graph.set_value(replace(graph.value(name), quant=QuantSpec(form, (scales[name],))))
+    assert has_integer_form(graph, graph.value("b")) is integers and has_integer_form(graph, graph.value("w"))
+    stored = {t.name: numpy_helper.to_array(t) for t in to_proto(graph).graph.initializer}
+    assert ("b_quantized" in stored) is integers
+    if not integers:
+        assert stored["b"].tolist() == [0.75]
+    x = np.array([[0.5, 1.0, -0.25]], np.float32)
+    bias = fake_quantize_value(np.array([0.7], np.float32), QuantSpec(INT32, (scales["b"],)))
+    want = np.array([[0.25 + 1.5 - 0.625]]) + bias  # weights at half steps: 0.5, 1.5, 2.5
+    assert run(to_proto(graph), {"x": x})[0].tolist() == want.tolist()

@@ -17,7 +17,7 @@ from quantforge.frontends.torch.quant_info import (
     type_name,
 )
 from quantforge.graph import Graph, Op, QuantSpec
-from quantforge.numerics.formats import INT8, UINT8
+from quantforge.numerics.formats import BFLOAT16, FLOAT16, INT8, UINT8
 from quantforge.numerics.rounding import Rounding
 from tests.networks import Net
 
@@ -106,3 +106,33 @@ def test_channel_ranges_come_back_and_files_of_the_original_have_none() -> None:
     for text in ("{", "[]", '{"channel_ranges": {"x": 3}}'):
         with pytest.raises(InputError, match="Q1411 file"):
             ranges_of(text, "file")
+
+
+def test_float_formats_have_a_section_for_their_names() -> None:
+    specs = {"x": UP, "c__w": QuantSpec(BFLOAT16), "c__b": QuantSpec(FLOAT16), "r__out": QuantSpec(BFLOAT16)}
+    text = to_json(quantized(**specs), "1.0", False, {})
+    data = json.loads(text)
+    assert data["param"] == {"net::c.w": [[16, None]], "net::c.b": [[16, None]]}
+    assert data["dtype"] == {
+        "param": {"net::c.w": ["bfloat16"], "net::c.b": ["float16"]},
+        "output": {"net::nndct_input_0": ["int"], "net::nndct_relu_2": ["bfloat16"]},
+        "input": {},
+    }
+    found = apply_json(text, quantized(**{**specs, "x": replace(UP, scale=(1.0,))}), "file")
+    for name, spec in specs.items():
+        assert found.value(name.replace("__", ".")).quant == spec
+    for planned in (UNIT, {**specs, "c__w": QuantSpec(FLOAT16)}):
+        with pytest.raises(InputError, match=r"Q1411 file: net::c\.[wb]: found datatype"):
+            apply_json(text, quantized(**planned), "file")
+    shorter = text.replace('["float16"]', "[]")
+    with pytest.raises(InputError, match="1 entries"):
+        apply_json(shorter, quantized(**specs), "file")
+
+
+def test_one_channel_and_powers_of_two_per_channel_come_back() -> None:
+    powers = QuantSpec(INT8, (0.5, 0.25, 0.125, 2.0), (0,) * 4, 0, Rounding.HALF_AWAY)
+    affine = QuantSpec(UINT8, (0.1, 0.2, 0.3, 0.7), (3, 0, 255, 128), 0)
+    for spec in (powers, affine):
+        text = to_json(quantized(**{**SPECS, "c__w": spec}), "1.0", False, {})
+        planned = {**UNIT, "c__w": replace(spec, scale=(1.0,) * 4, zero_point=(0,) * 4)}
+        assert apply_json(text, quantized(**planned), "file").value("c.w").quant == spec
