@@ -9,8 +9,11 @@ from quantforge.graph import Graph
 from quantforge.passes.fold_batch_norm import fold_batch_norms
 from quantforge.passes.remove_identity import remove_identities
 from quantforge.passes.replace_relu6 import replace_relu6
-from quantforge.passes.result import Note, PassResult
+from quantforge.passes.replace_sigmoid import replace_sigmoids
+from quantforge.passes.replace_swish import replace_swishes
+from quantforge.passes.result import PassResult
 from quantforge.passes.separate_biases import separate_biases
+from quantforge.passes.sequence import in_turn
 
 
 @dataclass(frozen=True)
@@ -20,18 +23,13 @@ class Preparation:
     remove_identity: bool = True
     fold_batch_norm: bool = True
     replace_relu6: bool = False
+    replace_swish: bool = False
+    replace_sigmoid: bool = False
 
 
 def prepare(graph: Graph, options: Preparation) -> PassResult:
     """Run the chosen passes one after the other; the result collects what all of them changed and noted."""
-    changed: dict[str, None] = {}
-    notes: list[Note] = []
-    for run in _chosen(options):
-        result = run(graph)
-        graph = result.graph
-        changed.update(dict.fromkeys(result.changed))
-        notes.extend(result.notes)
-    return PassResult(graph, tuple(changed), tuple(notes))
+    return in_turn(graph, _chosen(options))
 
 
 def _chosen(options: Preparation) -> Iterator[Callable[[Graph], PassResult]]:
@@ -42,3 +40,7 @@ def _chosen(options: Preparation) -> Iterator[Callable[[Graph], PassResult]]:
         yield fold_batch_norms
     if options.replace_relu6:
         yield replace_relu6
+    if options.replace_swish:  # before the sigmoids, of which it may be made
+        yield replace_swishes
+    if options.replace_sigmoid:
+        yield replace_sigmoids

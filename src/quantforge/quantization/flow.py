@@ -38,6 +38,7 @@ from quantforge.quantization.align import align_positions
 from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.channel_statistics import add_channel_sums
 from quantforge.quantization.equalize import equalize
+from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.measure import Measurement, add_energies, measure
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import Places
@@ -107,7 +108,7 @@ def quantize_graph(
     watch = Stopwatch()
     compile_ahead(largest_magnitudes, count_bits, add_squared_errors, add_channel_sums, add_energies)
     batches = guarded(data)
-    prepared = prepare(graph, _preparation(recipe))
+    prepared = prepare(graph, preparation(recipe))
     base, notes = prepared.graph, prepared.notes
     places = place(base, recipe)
     _check(base, places, recipe)
@@ -132,8 +133,9 @@ def quantize_graph(
     statistics = _Statistics(session, places, recipe, sketches, key, watch)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
-    quantized, more = align_positions(quantized, places, recipe)
-    notes = (*notes, *more)
+    quantized, moved = align_positions(quantized, places, recipe)
+    quantized, more = as_hardware(quantized, places, recipe)
+    notes = (*notes, *moved, *more)
     watch.lap("solve")
     if recipe.correct_bias and look:
         quantized, more = correct_biases(quantized, session, look, recipe)
@@ -241,11 +243,14 @@ class _Statistics:
         return calibration
 
 
-def _preparation(recipe: Recipe) -> Preparation:
+def preparation(recipe: Recipe) -> Preparation:
+    """The passes that a recipe asks for."""
     return Preparation(
         remove_identity=recipe.remove_identity,
         fold_batch_norm=recipe.fold_batch_norm,
         replace_relu6=recipe.replace_relu6,
+        replace_swish=recipe.replace_swish,
+        replace_sigmoid=recipe.replace_sigmoid,
     )
 
 

@@ -9,6 +9,7 @@ from quantforge.calibration.methods import RangeMethod, ScaleKind, Statistic
 from quantforge.diagnostics import InputError
 from quantforge.numerics.formats import INT8, INT32, UINT8, Format
 from quantforge.numerics.rounding import Rounding
+from quantforge.passes.dpu_arithmetic import DpuArithmetic
 
 
 class BiasScale(str, Enum):
@@ -213,6 +214,9 @@ class Recipe:
     fold_batch_norm: bool = True
     remove_identity: bool = True
     replace_relu6: bool = False
+    replace_swish: bool = False
+    replace_sigmoid: bool = False
+    dpu_arithmetic: DpuArithmetic | None = None
     equalize: Equalization | None = None
     correct_bias: bool = False
     output_margin: float = 0.0  # widens the ranges of graph outputs: samples to come exceed those seen

@@ -15,6 +15,7 @@ from onnx import helper
 
 from quantforge.diagnostics import UnsupportedError
 from quantforge.frontends.onnx.block_functions import DOMAIN, LEAST_OPSET, store_attributes, store_function
+from quantforge.frontends.onnx.lower_attention import masked_softmax
 from quantforge.frontends.onnx.native import element_type
 from quantforge.graph import Array, Op, Value
 
@@ -130,6 +131,8 @@ def _convolution(op: Lowering) -> list[Any]:
 
 def _pool(op: Lowering) -> list[Any]:
     average = op.op.kind.startswith("avg")
+    if "dpu_factor" in op.op.attrs:
+        return _scaled_pool(op)
     name = "AveragePool" if average else "MaxPool"
     if op.attr("global", False):
         return [op.node(f"Global{name}", op.inputs)]
@@ -145,6 +148,34 @@ def _pool(op: Lowering) -> list[Any]:
     if _is_dilated(op.op):
         attrs["dilations"] = op.attr("dilation")
     return [op.node(name, op.inputs, **attrs)]
+
+
+def _scaled_pool(op: Lowering) -> list[Any]:
+    """Sums times N / 2**M: a depthwise convolution, whose terms and sums are exact, where an average is not."""
+    kernel, value = op.attr("kernel", ()), op.values[0]
+    if op.attr("global", False):
+        return _scaled_sum(op, tuple(range(2, 2 + int(op.op.kind[-2]))), keep=1)
+    channels = None if value is None or value.shape is None else value.shape[1]
+    if not isinstance(channels, int) or op.attr("ceil_mode", False):
+        raise op.refuse("an average with a DPU's factor over an open number of channels, or with ceil_mode")
+    numerator, shift = op.attr("dpu_factor")
+    weights = np.full((channels, 1, *kernel), numerator / 2**shift, op.dtype)
+    attrs = {
+        "kernel_shape": kernel,
+        "strides": op.attr("stride", (1,) * len(kernel)),
+        "dilations": op.attr("dilation", (1,) * len(kernel)),
+        "pads": op.attr("pads", (0,) * 2 * len(kernel)),
+        "group": channels,
+    }
+    return [op.node("Conv", [op.inputs[0], op.constant(f"{op.op.outputs[0]}_factor", weights)], **attrs)]
+
+
+def _scaled_sum(op: Lowering, axes: tuple[int, ...], keep: int) -> list[Any]:
+    numerator, shift = op.attr("dpu_factor")
+    total = f"{op.op.outputs[0]}_sum"
+    summed = op.node("ReduceSum", [op.inputs[0], op.ints("axes", axes)], [total], keepdims=keep)
+    summed.name = f"{op.op.name}_sum"
+    return [summed, op.node("Mul", [total, op.float("factor", numerator / 2**shift)])]
 
 
 def _clip(low: float | None = None, high: float | None = None) -> Rule:
@@ -229,6 +260,8 @@ def _gelu(op: Lowering) -> list[Any]:
 def _reduction(op_type: str) -> Rule:
     def rule(op: Lowering) -> list[Any]:
         axes, keep = op.attr("axes"), int(op.attr("keepdims", True))
+        if "dpu_factor" in op.op.attrs:
+            return _scaled_sum(op, axes, keep)
         if op_type == "ReduceSum" or op.opset >= 18:
             return [op.node(op_type, [op.inputs[0], op.ints("axes", axes)], keepdims=keep)]
         return [op.node(op_type, op.inputs, axes=axes, keepdims=keep)]
@@ -323,6 +356,7 @@ _RULES: dict[str, Rule] = {
     "erf": _plain("Erf"),
     "softmax": _plain("Softmax", "axis"),
     "log-softmax": _plain("LogSoftmax", "axis"),
+    "masked-softmax": masked_softmax,
     "matmul": _plain("MatMul"),
     "inner-product": _inner_product,
     "batchnorm": _batch_norm,

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from quantforge.diagnostics import UnsupportedError
+from quantforge.frontends.torch.average_kernels import scaled_sum
 from quantforge.frontends.torch.blocks.arithmetic import fake_quantize
 from quantforge.frontends.torch.movement_kernels import MOVEMENT
 from quantforge.frontends.torch.resize_kernels import resize
@@ -122,7 +123,9 @@ def _pool(op: Op) -> Kernel:
     rank, average = _rank(op), op.kind.startswith("avg")
     axes = tuple(range(2, 2 + rank))
     _need(str(op.attrs.get("layout", "NC")).startswith("NC"), op, f"layout {op.attrs.get('layout')}")
-    _need("dpu_factor" not in op.attrs, op, "a DPU factor")
+    if "dpu_factor" in op.attrs:
+        scaled = scaled_sum(op)
+        return _reference(op) if scaled is None else scaled
     if op.attrs.get("global"):
         return lambda tensors: (torch.mean if average else torch.amax)(tensors[0], axes, keepdim=True)
     ones, zeros = (1,) * rank, (0,) * rank
@@ -233,6 +236,11 @@ def _reduction(function: Callable[..., Any]) -> Maker:
     return maker
 
 
+def _mean(op: Op) -> Kernel:
+    scaled = scaled_sum(op) if "dpu_factor" in op.attrs else None
+    return _reduction(torch.mean)(op) if scaled is None else scaled
+
+
 def _argmax(op: Op) -> Kernel:
     axis, keep = int(_number(op, "axis", 0)), bool(op.attrs.get("keepdims", True))
     return lambda tensors: torch.argmax(tensors[0], axis, keepdim=keep)
@@ -283,7 +291,7 @@ _MAKERS: dict[str, Maker] = {
     "layernorm": _layer_norm,
     "groupnorm": _group_norm,
     "instancenorm": _instance_norm,
-    "reduction-mean": _reduction(torch.mean),
+    "reduction-mean": _mean,
     "reduction-sum": _reduction(torch.sum),
     "reduction-max": _reduction(torch.amax),
     "reduction-min": _reduction(torch.amin),

@@ -28,11 +28,18 @@ from quantforge.frontends.torch.scope import scoped
 from quantforge.graph import Graph, QuantSpec
 from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.equalize_layers import equalize_layers, grouped_values
-from quantforge.passes.pipeline import Preparation, prepare
+from quantforge.passes.pipeline import prepare
 from quantforge.passes.result import Note, PassResult
 from quantforge.quantization.align import align_positions
 from quantforge.quantization.bias_correction import correct_biases
-from quantforge.quantization.flow import LOOK_MACS, affordable_samples, first_samples, macs_of
+from quantforge.quantization.flow import (
+    LOOK_MACS,
+    affordable_samples,
+    first_samples,
+    macs_of,
+    preparation,
+)
+from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.placement import place
 from quantforge.quantization.recipe import Recipe, TensorRule
 from quantforge.quantization.rules import check_overrides
@@ -120,7 +127,8 @@ class ModuleQuantizer:
             self.base, self.places, self.recipe, lambda group, rule: calibration.spec(rule, *group.sources)
         )
         graph, moved = align_positions(graph, self.places, self.recipe)
-        self.notes += moved
+        graph, changed = as_hardware(graph, self.places, self.recipe)
+        self.notes += (*moved, *changed)
         if self.recipe.correct_bias:
             inputs = (self.base.op(place.op).inputs[0] for place in self.places.weights)
             looked = [
@@ -199,7 +207,7 @@ class ModuleQuantizer:
             form = rule.format
             return QuantSpec(form, (1.0,), (0,), None, rule.rounding)
 
-        return solve(self.base, self.places, self.recipe, unit)
+        return as_hardware(solve(self.base, self.places, self.recipe, unit), self.places, self.recipe)[0]
 
     def _solved(self) -> Graph:
         if self.graph is None:
@@ -219,14 +227,7 @@ def prepared_module(
 
 def prepared_graph(captured: Graph, recipe: Recipe) -> PassResult:
     """The same for a graph that `import_module` made."""
-    return prepare(
-        captured,
-        Preparation(
-            remove_identity=recipe.remove_identity,
-            fold_batch_norm=recipe.fold_batch_norm,
-            replace_relu6=recipe.replace_relu6,
-        ),
-    )
+    return prepare(captured, preparation(recipe))
 
 
 def _channel_axis(graph: Graph, name: str) -> int:

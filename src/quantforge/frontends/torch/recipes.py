@@ -7,6 +7,7 @@ from dataclasses import replace
 from quantforge.calibration.methods import RangeMethod, ScaleKind
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.rounding import Rounding
+from quantforge.passes.dpu_arithmetic import DpuArithmetic
 from quantforge.quantization.recipe import (
     DPU_PLACEMENT,
     BiasRule,
@@ -32,6 +33,7 @@ def dpu_recipe(bits: int = 8) -> Recipe:
         bias=BiasRule(IntFormat(bits), BiasScale.OWN, rounding=Rounding.HALF_AWAY),
         placement=DPU_PLACEMENT,
         replace_relu6=True,
+        dpu_arithmetic=DpuArithmetic(),
         equalize=Equalization(),
         correct_bias=True,
         shift_limits=ShiftLimits(),

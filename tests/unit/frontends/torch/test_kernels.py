@@ -73,6 +73,6 @@ def test_a_kernel_is_the_reference_kernel(kind: str, shapes: Any, attrs: Any) ->
 
 
 def test_attributes_that_torch_cannot_compute_are_refused() -> None:
-    for attrs in ({**POOL, "pads": (0, 1, 1, 1)}, {**POOL, "layout": "NHWC"}, {**POOL, "dpu_factor": (7, 6)}):
+    for attrs in ({**POOL, "pads": (0, 1, 1, 1)}, {**POOL, "layout": "NHWC"}):
         with pytest.raises(UnsupportedError, match="Q1405"):
             kernel(Op("avgpool2d", "pool", ("x",), ("y",), attrs))

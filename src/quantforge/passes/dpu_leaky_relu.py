@@ -1,0 +1,42 @@
+"""Give leaky ReLUs the one slope that a DPU has.
+
+    x or 26/256 x,  26/256 = 0.1015625
+
+A slope near 0.1 is replaced: the network hardly notices. Any other slope stays as it is, with a note, and the
+compiler leaves the operator to the CPU: 0.1 for the 0.01 that torch has by default would make all negative values ten
+times as large. (The PyTorch quantizer of Vitis AI replaces every slope; its TensorFlow one only 0.1.)
+Source: message QUANTIZER_TORCH_LEAKYRELU; user guide UG1414, operators supported by DPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from quantforge.graph import Graph
+from quantforge.numerics.law import LEAKY_RELU_SLOPE
+from quantforge.ops.attributes import number
+from quantforge.passes.result import Note, PassResult
+
+NAME = "dpu-leaky-relu"
+NEAR = (0.095, 0.107)  # 0.1 and 26/256, and what float16 makes of them
+
+
+def dpu_leaky_relus(graph: Graph, float_ops: Container[str] = ()) -> PassResult:
+    """Changed: leaky ReLUs of slope 0.1, except `float_ops`."""
+    graph = graph.copy()
+    changed, notes, wanted = [], [], LEAKY_RELU_SLOPE.value
+    for op in graph.ops:
+        if op.kind != "leaky-relu" or op.name in float_ops:
+            continue
+        slope = number(op, "alpha", 0.01)
+        if slope == wanted:
+            continue
+        done = NEAR[0] <= slope <= NEAR[1]
+        if done:
+            graph.replace_op(op.changed(NAME, attrs={**op.attrs, "alpha": wanted}))
+            changed.append(op.name)
+            text = f"slope {slope:g} made 26/256, the one a DPU has"
+        else:
+            text = f"its slope {slope:g} is far from 26/256, the one a DPU has, so a CPU has to compute it"
+        notes.append(Note(NAME, op.name, done, text))
+    return PassResult(graph, tuple(changed), tuple(notes))
