@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NoReturn
 
 from pytorch_nndct.inspector import Inspector
-from pytorch_nndct.options import check_defaults, refuse_name
+from pytorch_nndct.options import is_recurrent, refuse_name
 from pytorch_nndct.quant_api import current_quantizer, torch_quantizer
+from pytorch_nndct.vai_ops import load_vai_ops
 
-__all__ = ["Inspector", "dump_xmodel", "torch_quantizer"]
+__all__ = ["Inspector", "dump_xmodel", "load_vai_ops", "torch_quantizer"]
 
 
 def dump_xmodel(
@@ -19,7 +20,7 @@ def dump_xmodel(
     Raises:
         QuantforgeError: As `torch_quantizer.export_xmodel`; Q1410 when no quantizer was made.
     """
-    check_defaults(app_deploy=app_deploy)
+    is_recurrent(False, app_deploy)
     current_quantizer().export_xmodel(output_dir, deploy_check)
 
 
