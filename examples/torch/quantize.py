@@ -5,6 +5,11 @@
     python examples/torch/quantize.py --quant_mode calib
     python examples/torch/quantize.py --quant_mode test --deploy
 
+Other formats and methods are chosen by a configuration file, in both modes:
+
+    python examples/torch/quantize.py --quant_mode calib --config_file examples/torch/int_config.json
+    python examples/torch/quantize.py --quant_mode test --config_file examples/torch/int_config.json
+
 The model is trained for a few seconds on the digits of examples/digits the first time, and kept beside the results.
 """
 
@@ -90,6 +95,9 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument(
         "--inspect", action="store_true", help="say what runs on --target, KV260 when not given, and stop"
     )
+    parser.add_argument(
+        "--config_file", type=Path, help="a JSON quantization configuration, for calib and test"
+    )
     parser.add_argument("--output_dir", type=Path, default=Path("quantize_result"))
     options = parser.parse_args(arguments)
     (x, y), (test_x, test_y) = images()
@@ -107,6 +115,7 @@ def main(arguments: list[str] | None = None) -> float:
         output_dir=str(options.output_dir),
         device=DEVICE,
         target=options.target,
+        quant_config_file=options.config_file,
     )
     quant_model = quantizer.quant_model
     if options.quant_mode == "calib":
