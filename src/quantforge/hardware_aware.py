@@ -1,9 +1,9 @@
 """Hardware-aware quantization: what a DPU does not run stays in float, unless a neighbour on it needs it rounded.
 
-The inspector says which operators of the float model the DPU has. Those that it does not have are kept in float; the
-recipe says what else stays in float (results that are only gathered, post-processing behind a float operator). Then
-the model is looked at once more as it will be quantized, and what cannot work on bytes there follows, until nothing
-changes. What is left is what the compiler puts on the DPU.
+The inspector says which operators of the float model, with the constants of the hardware, the DPU has. Those that it
+does not have are kept in float; the recipe says what else stays in float (results that are only gathered,
+post-processing behind a float operator). Then the model is looked at once more as it will be quantized, and what
+cannot work on bytes there follows, until nothing changes. What is left is what the compiler puts on the DPU.
 Source: user guide UG1414, Hardware-Aware Quantization Strategy.
 """
 
@@ -20,6 +20,8 @@ from quantforge.graph import Graph, Origin, QuantSpec
 from quantforge.inspection import Inspection, Reason, Verdict, inspect, partition
 from quantforge.numerics.formats import INT8
 from quantforge.numerics.rounding import Rounding
+from quantforge.passes.dpu_arithmetic import with_dpu_arithmetic
+from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import FloatOp, Places
 from quantforge.quantization.recipe import Override, Recipe
@@ -63,14 +65,15 @@ def assign(graph: Graph, recipe: Recipe, target: DpuTarget, node_of: NodeOf | No
     """
     named = with_layer_origins(graph)
     batch = target.batch if target.family in _BATCHES else 1
-    model = lower(named, batch=batch, node_of=node_of)
+    model = lower(with_dpu_arithmetic(named, recipe.dpu_arithmetic).graph, batch=batch, node_of=node_of)
     first = inspect(model, target)
     away = _away(first, graph)
     while True:
         aware = _keeping(recipe, away)
         places = place(graph, aware)
         stays = {row.op: (_reason(row),) for row in places.floats}
-        found = _compiled(lower(_planned(named, places), batch=batch, node_of=node_of), target, graph)
+        planned, _ = as_hardware(_planned(named, places), places, aware)
+        found = _compiled(lower(planned, batch=batch, node_of=node_of), target, graph)
         more = {name: why for name, why in found.items() if name not in away and name not in stays}
         if not more:
             break

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from quantforge.compiler.lower import lower
 from quantforge.frontends.onnx import single_node
 from quantforge.graph import Graph, Op, QuantSpec, Value
 from quantforge.hardware_aware import assign, with_layer_origins
+from quantforge.passes.dpu_arithmetic import DpuArithmetic
 from quantforge.quantization.placement import place
 from quantforge.quantization.recipe import DPU_CNN
 from quantforge.quantization.solve import solve
@@ -65,6 +68,16 @@ def test_results_that_are_only_gathered_stay_on_the_cpu_with_their_reason() -> N
     found = assign(graph, DPU_CNN, load_dpu(TARGETS[0]), single_node)
     assert list(found.on_cpu) == ["join"] and found.on_cpu["join"][0].rule == "Q0509"
     assert found.inspection.devices["e"] == "CPU"
+
+
+@pytest.mark.parametrize(("slope", "away"), [(0.1, []), (0.2, ["between"])])
+def test_the_constants_of_the_hardware_count(slope: float, away: list[str]) -> None:
+    graph = network("relu", "relu")
+    graph.replace_op(Op("leaky-relu", "between", ("a",), ("b",), {"alpha": slope}))
+    recipe = replace(DPU_CNN, dpu_arithmetic=DpuArithmetic())
+    assert list(assign(graph, recipe, load_dpu(TARGETS[0]), single_node).on_cpu) == away
+    exact = replace(DPU_CNN, dpu_arithmetic=None)
+    assert list(assign(graph, exact, load_dpu(TARGETS[0]), single_node).on_cpu) == ["between"]
 
 
 def test_operators_say_their_layer() -> None:
