@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from quantforge.diagnostics import InputError, UnsupportedError
@@ -10,21 +9,10 @@ from quantforge.diagnostics import InputError, UnsupportedError
 MODES = ("float", "calib", "test")
 WIDTHS = range(2, 17)
 _PENDING_NAMES = (
-    "load_vai_ops", "SparsePruner",
+    "SparsePruner",
     "get_pruning_runner", "IterativePruningRunner", "OneStepPruningRunner", "OFAPruner",
 )  # fmt: skip
-_DEFAULTS: Mapping[str, Any] = {
-    "mix_bit": False,
-    "lstm": False,
-    "app_deploy": "CV",
-    "qat_proc": False,
-    "dynamo": False,
-    "opset_version": None,
-    "native_onnx": True,
-    "dump_layers": False,
-    "check_model": False,
-    "opt_graph": False,
-}
+DEPLOYMENTS = ("CV", "NLP")
 
 
 def not_built(what: str, found: str, fix: str) -> UnsupportedError:
@@ -44,15 +32,29 @@ def refuse_name(module: str, name: str) -> NoReturn:
     raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
-def check_defaults(**options: Any) -> None:
-    """Refuse options that are not built, unless they have their default.
+def check_training(mix_bit: Any, qat_proc: Any) -> None:
+    """Refuse the arguments that make a quantizer for training.
 
     Raises:
-        UnsupportedError: Q1420.
+        UnsupportedError: Q1420, which names the class that trains.
     """
-    for name, value in options.items():
-        if value != _DEFAULTS[name]:
-            raise not_built(f"option {name}", repr(value), f"leave it at {_DEFAULTS[name]!r}")
+    for name, value in (("mix_bit", mix_bit), ("qat_proc", qat_proc)):
+        if value:
+            fix = f"pytorch_nndct.QatProcessor(model, inputs{', mix_bit=True' if mix_bit else ''})"
+            raise not_built(f"option {name} of torch_quantizer", repr(value), fix)
+
+
+def is_recurrent(lstm: Any, app_deploy: Any) -> bool:
+    """Whether the recipe for recurrent and language networks is asked for.
+
+    Raises:
+        InputError: Q1421 for a deployment that is neither CV nor NLP.
+    """
+    if app_deploy not in DEPLOYMENTS:
+        raise InputError(
+            "Q1421", "app_deploy", repr(app_deploy), " or ".join(map(repr, DEPLOYMENTS)), "app_deploy='CV'"
+        )
+    return bool(lstm) or app_deploy == "NLP"
 
 
 def checked_mode(mode: Any) -> str:

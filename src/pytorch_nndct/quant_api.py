@@ -9,7 +9,10 @@ output_dir: Where calibration puts its results and test finds them.
 bitwidth: Number of bits of everything, 2 to 16; 8 when None. A configuration file wins.
 quant_config_file: A JSON quantization configuration, see pytorch_nndct.config.
 device: Where the quantized module runs; the processor when there is no GPU.
-mix_bit, lstm, app_deploy, qat_proc, custom_quant_ops, dynamo: Not built yet.
+lstm, app_deploy: ``lstm=True`` or ``app_deploy="NLP"`` for recurrent and language networks: 16-bit activations.
+custom_quant_ops: Types of registered functions, and of operators that stay in float otherwise, to quantize.
+dynamo: Taken for compatibility; modules are captured by torch.export in any case.
+mix_bit, qat_proc: Belong to `QatProcessor`; here Q1420 says so.
 target: A DPU; what it does not have stays in float, see `pytorch_nndct.hardware`.
 """
 
@@ -37,12 +40,14 @@ from pytorch_nndct.exports import OnnxOptions, onnx_file, program_file, torch_sc
 from pytorch_nndct.hardware import hardware_aware
 from pytorch_nndct.model_file import write_model_file
 from pytorch_nndct.notices import say_float_ops, say_frozen_buffers
-from pytorch_nndct.options import check_defaults, checked_mode, not_built
+from pytorch_nndct.options import check_training, checked_mode, is_recurrent, not_built
+from pytorch_nndct.replacements import say_replacements
 from pytorch_nndct.xmodel_export import xmodel_file
 from quantforge.diagnostics import InputError
 from quantforge.files import atomic_path, check_writable, write_atomic
 from quantforge.frontends.torch.module import QuantizedModule
 from quantforge.frontends.torch.quantizer import ModuleQuantizer
+from quantforge.frontends.torch.recurrent import recurrent_recipe
 from quantforge.graph import Graph
 
 QUANT_INFO, BIAS_CORRECTIONS = "quant_info.json", "bias_corr.pth"
@@ -75,13 +80,8 @@ class torch_quantizer:  # noqa: N801  the original's name
         target: str | None = None,
         dynamo: bool = False,
     ) -> None:
-        check_defaults(
-            mix_bit=mix_bit,
-            lstm=lstm,
-            app_deploy=app_deploy,
-            qat_proc=qat_proc,
-            dynamo=dynamo,
-        )
+        check_training(mix_bit, qat_proc)
+        recurrent = is_recurrent(lstm, app_deploy)
         if isinstance(input_kwargs, str | Path):
             input_kwargs, state_dict_file = None, input_kwargs
         self._mode = checked_mode(quant_mode)
@@ -90,6 +90,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         module = loaded_module(module, state_dict_file)
         self._batch = batch_of(input_args, input_kwargs)
         recipe, self._opset = chosen_recipe(quant_config_file, bitwidth)
+        recipe = recurrent_recipe(recipe, quant_config_file is not None) if recurrent else recipe
         recipe = with_custom_types(recipe, custom_quant_ops)
         _current[:] = [self]
         self._quantizer: ModuleQuantizer | None = None
@@ -99,6 +100,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         module, args, kwargs = as_float32(module, *beside(module, input_args, input_kwargs))
         adapt = hardware_aware(target, quant_config_file)
         self._quantizer = ModuleQuantizer(module, args, kwargs, recipe, adapt)
+        say_replacements(self._quantizer.notes)
         remark_float_layers(self._quantizer)
         say_float_ops(self._quantizer.base, recipe.placement.custom_types)
         say_frozen_buffers(self._quantizer.base)
@@ -125,7 +127,9 @@ class torch_quantizer:  # noqa: N801  the original's name
             )  # fmt: skip
         self._folder.mkdir(parents=True, exist_ok=True)
         check_writable(self._folder / QUANT_INFO)
+        before = len(self._quantizer.notes)
         self._quantizer.solve()
+        say_replacements(self._quantizer.notes[before:])
         remark_alignment(self._quantizer.notes)
         with atomic_path(self._folder / BIAS_CORRECTIONS) as partial:
             torch.save(self._quantizer.bias_corrections(), partial)

@@ -4,7 +4,14 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
-from pytorch_nndct.options import check_defaults, checked_mode, checked_width, not_built, refuse_name
+from pytorch_nndct.options import (
+    check_training,
+    checked_mode,
+    checked_width,
+    is_recurrent,
+    not_built,
+    refuse_name,
+)
 from quantforge.diagnostics import InputError, UnsupportedError
 
 
@@ -24,11 +31,22 @@ def test_widths() -> None:
             checked_width(bits)
 
 
-def test_options_that_are_not_built_answer_unless_they_are_at_their_default() -> None:
-    check_defaults(dynamo=False, mix_bit=False, native_onnx=True)
-    with pytest.raises(UnsupportedError, match="Q1420 option dynamo: found True"):
-        check_defaults(dynamo=True)
+def test_arguments_of_training_name_the_class_that_trains() -> None:
+    check_training(False, False)
+    with pytest.raises(
+        UnsupportedError, match=r"Q1420 option mix_bit .*QatProcessor\(model, inputs, mix_bit=True\)"
+    ):
+        check_training(True, False)
+    with pytest.raises(UnsupportedError, match=r"Q1420 option qat_proc .*QatProcessor\(model, inputs\)"):
+        check_training(False, True)
     assert not_built("x", "y", "z").diagnostic.code == "Q1420"
+
+
+def test_deployments() -> None:
+    asked = [is_recurrent(*pair) for pair in ((False, "CV"), (True, "CV"), (False, "NLP"), (True, "NLP"))]
+    assert asked == [False, True, True, True]
+    with pytest.raises(InputError, match="Q1421 app_deploy: found 'RNN'"):
+        is_recurrent(False, "RNN")
 
 
 def test_names_that_are_not_built_answer_and_others_do_not_exist() -> None:
