@@ -75,6 +75,9 @@ class QatProcessor:
         for op in self._trainer.structure.without_gradient:
             _notice("Q1446", f"op {op.name!r}", op.kind, "an operator that torch can differentiate",
                     "replace it, or see to it that nothing that trains stands in front of it alone")  # fmt: skip
+        if self._trainer.lost_dropouts:
+            _notice("Q1450", f"module {type(model).__name__}", f"{self._trainer.lost_dropouts} calls of dropout",
+                    "nn.Dropout, in front of an operator", "use that, or train without")  # fmt: skip
         self._trainable: TrainableModule | None = None
         self._deployed: tuple[Graph, QuantizedModule, LastForward] | None = None
 

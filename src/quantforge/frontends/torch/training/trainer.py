@@ -17,7 +17,7 @@ from torch import nn
 from quantforge.frontends.torch.import_ import import_module
 from quantforge.frontends.torch.module import QuantizedModule
 from quantforge.frontends.torch.quantizer import ModuleQuantizer, prepared_graph
-from quantforge.frontends.torch.training.dropout import dropouts_of
+from quantforge.frontends.torch.training.dropout import dropouts_of, lost_dropouts
 from quantforge.frontends.torch.training.finish import float_graph
 from quantforge.frontends.torch.training.module import TrainableModule
 from quantforge.frontends.torch.training.start import begin_at
@@ -29,6 +29,13 @@ from quantforge.quantization.recipe import Recipe
 
 class ModuleTrainer:
     """One module on its way from float through training to fixed point.
+
+    Attributes:
+        recipe: How it is quantized, with what the module itself says.
+        places: Where.
+        structure: What the module in training runs.
+        dropouts: The dropouts that work in training, by name.
+        lost_dropouts: How many others the module calls.
 
     Args:
         module: The float module; it is not changed.
@@ -60,14 +67,25 @@ class ModuleTrainer:
         self.places = self._quantizer.places
         unfolded = prepared_graph(captured, replace(recipe, fold_batch_norm=False)).graph
         self.dropouts, places = dropouts_of(module, captured, unfolded)
+        self.lost_dropouts = lost_dropouts(module, args, kwargs, len(self.dropouts))
         self.structure = structure_of(
             self._quantizer.base, unfolded, self.places, self.recipe, module, places
         )
 
+    def __deepcopy__(self, memo: Any) -> ModuleTrainer:
+        return self  # copies of the module that trains calibrate with the same one
+
     def trainable(self) -> TrainableModule:
         """A module to train; its first forward pass calibrates on the batch it gets."""
         trained = {name: parameter.requires_grad for name, parameter in self._module.named_parameters()}
-        return TrainableModule(self.structure, self._module.forward, trained, self.dropouts, self._calibrate)
+        first = next(iter(self._module.parameters()), torch.empty(0))
+        module = TrainableModule(
+            self.structure, self._module.forward, trained, self.dropouts, self._calibrate
+        )
+        for name, counter in self._module.named_buffers():
+            if module.holds(name) and not self.structure.unfolded.has_value(name):
+                module.set_constant(name, counter)  # of batches seen, which the graph leaves out
+        return module.to(first.device)
 
     def begin_at_file(
         self, module: TrainableModule, info: str, corrections: Mapping[str, list[float]] | None, where: str

@@ -62,9 +62,17 @@ def _group(graph: Graph, group: SpecGroup, bits: int) -> SpecGroup:
         for op in graph.consumers(value)
         if not set(op.outputs) & set(group.values)
     ]
-    leaves = any(value in graph.outputs for value in group.values)
-    narrow = bool(readers) and not leaves and all(_is_narrow(op, value) for value, op in readers)
+    wide = any(value in graph.outputs for value in group.values) or any(
+        "pool" in op.kind or op.kind.startswith("reduction-") for op in _inside(graph, group)
+    )
+    narrow = bool(readers) and not wide and all(_is_narrow(op, value) for value, op in readers)
     return replace(group, rule=replace(group.rule, format=IntFormat(bits if narrow else WIDE)))
+
+
+def _inside(graph: Graph, group: SpecGroup) -> list[Op]:
+    """The operators that read and write values of a group: those that pool have 8 bits on both sides."""
+    readers = (op for value in group.values for op in graph.consumers(value))
+    return [op for op in readers if set(op.outputs) & set(group.values)]
 
 
 def _is_narrow(op: Op, value: str) -> bool:
