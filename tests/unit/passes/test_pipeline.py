@@ -22,3 +22,11 @@ def test_runs_the_chosen_passes_in_order_and_collects_what_they_did():
 def test_what_is_switched_off_does_not_run():
     result = prepare(graph(), Preparation(remove_identity=False, fold_batch_norm=False))
     assert [op.kind for op in result.graph.ops] == ["conv2d", "batchnorm", "dropout", "relu6", "conv2d"]
+
+
+def test_a_swish_made_of_its_parts_is_found_before_sigmoids_are_replaced():
+    net = Net()
+    gate = net.add("sigmoid", "s", ("x",))
+    graph = net.done(net.add("sigmoid", "out", (net.add("eltwise-mul", "m", ("x", gate)),)))
+    result = prepare(graph, Preparation(replace_swish=True, replace_sigmoid=True))
+    assert [op.kind for op in result.graph.ops] == ["hard-swish", "hard-sigmoid"]

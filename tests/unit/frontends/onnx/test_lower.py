@@ -12,7 +12,7 @@ from quantforge.diagnostics import UnsupportedError
 from quantforge.frontends.onnx import to_proto
 from quantforge.frontends.onnx.lower import _RULES as RULES
 from quantforge.graph import Graph, Op, Value
-from quantforge.ops.registry import KINDS
+from quantforge.ops.registry import KINDS, spec
 
 from .text_models import random, run
 
@@ -64,6 +64,28 @@ def test_group_normalization_needs_no_new_operator() -> None:
     with pytest.raises(UnsupportedError, match=r"Q0605.*unknown rank"):
         to_proto(Graph("g", [Value("x"), Value("y")], [Op("groupnorm", "op", ("x", "x", "x"), ("y",), {"groups": 1})],
                        ["x"], ["y"]))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "attrs", "nodes"),
+    [
+        ("avgpool2d", (2, 3, 9, 8), {"kernel": (3, 3), "stride": (2, 1), "pads": (1, 1, 1, 1)}, ["Conv"]),
+        ("avgpool1d", (2, 3, 9), {"kernel": (3,)}, ["Conv"]),
+        ("avgpool2d", (2, 3, 3, 3), {"global": True}, ["ReduceSum", "Mul"]),
+        ("reduction-mean", (2, 3, 3, 3), {"axes": (2, 3), "keepdims": True}, ["ReduceSum", "Mul"]),
+    ],
+)
+def test_a_dpus_averages_are_exact(
+    kind: str, shape: tuple[int, ...], attrs: dict[str, Any], nodes: list[str]
+) -> None:
+    """Stored numbers, whose ties an average rounded to float32 would miss."""
+    op = Op(kind, "op", ("x",), ("y",), {**attrs, "dpu_factor": (7, 6)})
+    x = (np.random.default_rng(0).integers(-128, 128, shape) / 16).astype(np.float32)
+    (want,) = spec(kind).compute(op, [x])
+    model = to_proto(Graph("one", [Value("x", shape), Value("y", want.shape)], [op], ["x"], ["y"]))
+    onnx.checker.check_model(model, full_check=True)
+    assert [node.op_type for node in model.graph.node] == nodes
+    np.testing.assert_array_equal(run(model, {"x": x})[0], want)
 
 
 def test_newer_operators_raise_the_opset() -> None:
