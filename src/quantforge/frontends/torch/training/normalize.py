@@ -53,6 +53,10 @@ def normalized_batch(
     deviation = torch.sqrt(variance + norm.epsilon)
     ratio = torch.sqrt(find(norm.variance) + norm.epsilon) / deviation
     shift = find(norm.beta) - find(norm.gamma) * mean / deviation
+    if bias is not None:
+        shift = (
+            shift + 0.0 * bias
+        )  # the batch's mean takes it out; its gradient is zero, as in torch, and not absent
     if layer.bias is not None:
         shift = store(layer.bias, shift)
     shape = [1] * plain.ndim

@@ -15,7 +15,6 @@ from quantforge.diagnostics import InputError  # noqa: E402
 from quantforge.frontends.torch.training.module import TrainableModule  # noqa: E402
 from tests.unit.frontends.torch.training.networks import images, labels, small, steps, trainer  # noqa: E402
 
-
 ROOT = Path(__file__).parents[5]
 
 

@@ -20,8 +20,8 @@ def test_mixed_widths_follow_the_readers() -> None:
 
 def test_mixed_widths_train_and_deploy() -> None:
     module = trainer(4, 8, 4).trainable()
-    losses = steps(module, 20)
-    assert losses[-1] < losses[0]
+    losses = steps(module, 60)
+    assert sum(losses[-10:]) < sum(losses[:10]) - 0.2
     module.eval()
     deployed = QuantizedModule(quantized_graph(module), small().forward)
     assert torch.equal(deployed(images()), module(images()))
