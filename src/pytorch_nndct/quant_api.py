@@ -38,6 +38,7 @@ from pytorch_nndct.custom_op import with_custom_types
 from pytorch_nndct.deploy_check import LastForward
 from pytorch_nndct.exports import OnnxOptions, onnx_file, program_file, torch_script
 from pytorch_nndct.hardware import hardware_aware
+from pytorch_nndct.messages import documented
 from pytorch_nndct.model_file import write_model_file
 from pytorch_nndct.notices import say_float_ops, say_frozen_buffers
 from pytorch_nndct.options import check_training, checked_mode, is_recurrent, not_built
@@ -61,6 +62,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         QuantforgeError: With a code, see ``quantforge explain``.
     """
 
+    @documented()
     def __init__(
         self,
         quant_mode: str | int,
@@ -113,6 +115,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         """The module to evaluate: it counts what it sees (calib), or computes in fixed point (test)."""
         return self._module
 
+    @documented()
     def export_quant_config(self) -> None:
         """Choose all scales and write ``quant_info.json`` and ``bias_corr.pth`` to `output_dir`.
 
@@ -136,6 +139,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         tool = f"{version('quantforge')}+torch{torch.__version__}"
         write_atomic(self._folder / QUANT_INFO, self._quantizer.quant_info(tool))
 
+    @documented()
     def export_onnx_model(
         self,
         output_dir: str | Path = "quantize_result",
@@ -170,6 +174,7 @@ class torch_quantizer:  # noqa: N801  the original's name
             self._last.inputs,
         )
 
+    @documented()
     def export_exported_program(
         self, output_dir: str | Path = "quantize_result", verbose: bool = False
     ) -> torch.export.ExportedProgram:
@@ -181,6 +186,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         self._graph()
         return program_file(self._quantized(), output_dir, verbose)
 
+    @documented()
     def export_torch_script(self, output_dir: str | Path = "quantize_result", verbose: bool = False) -> Any:
         """Write ``<Model>_int.pt`` in TorchScript and return the script module; it needs no package to run.
 
@@ -190,6 +196,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         graph = self._graph()
         return torch_script(self._quantized(), self._example(graph), graph.name, output_dir, verbose)
 
+    @documented()
     def export_xmodel(
         self,
         output_dir: str | Path = "quantize_result",
@@ -225,12 +232,13 @@ class torch_quantizer:  # noqa: N801  the original's name
 
     @property
     def deploy_model(self) -> None:
-        """Not built yet: it belongs to training.
+        """Belongs to training; the original gives None here.
 
         Raises:
-            UnsupportedError: Q1420.
+            UnsupportedError: Q1420, which names the method that gives a deployable model.
         """
-        raise not_built("deploy_model", "a use", "quant_model computes what is exported")
+        fix = "QatProcessor.to_deployable; here quant_model computes what is exported"
+        raise not_built("deploy_model (QUANTIZER_TORCH_DEPLOY_MODEL)", "a quantizer that does not train", fix)
 
     def _observed(self) -> QuantizedModule:
         return self._solved().observed_module(str(self._device)).to(self._device)

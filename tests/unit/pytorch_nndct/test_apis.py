@@ -13,7 +13,7 @@ from quantforge.diagnostics import InputError, UnsupportedError  # noqa: E402
 
 
 def test_names_of_the_original_that_are_not_built_say_so() -> None:
-    for module, name in ((apis, "load_vai_ops"), (pytorch_nndct, "SparsePruner")):
+    for module, name in ((apis, "OFAPruner"), (pytorch_nndct, "SparsePruner")):
         with pytest.raises(UnsupportedError, match="Q1420"):
             getattr(module, name)
     with pytest.raises(ImportError):
@@ -24,5 +24,5 @@ def test_dump_xmodel_exports_what_the_last_quantizer_has(tmp_path: Path) -> None
     torch_quantizer("float", torch.nn.ReLU(), torch.zeros(1, 3), device="cpu")
     with pytest.raises(InputError, match="Q1410"):
         dump_xmodel(str(tmp_path))
-    with pytest.raises(UnsupportedError, match="Q1420 option app_deploy"):
-        dump_xmodel(str(tmp_path), app_deploy="NLP")
+    with pytest.raises(InputError, match="Q1421 app_deploy"):
+        dump_xmodel(str(tmp_path), app_deploy="RNN")
