@@ -111,7 +111,7 @@ def levit() -> nn.Module:
 
 
 def cvt() -> nn.Module:
-    config = hf.CvtConfig(embed_dim=[16, 24, 32], num_heads=[1, 2, 4], depth=[1, 1, 2])
+    config = hf.CvtConfig(embed_dim=[16, 24, 32], num_heads=[1, 2, 4], depth=[1, 2, 3])
     return Named(hf.CvtForImageClassification(config))
 
 
@@ -127,9 +127,9 @@ def glpn() -> nn.Module:
 
 def dpt() -> nn.Module:
     config = hf.DPTConfig(
-        **_VIT,
+        **{**_VIT, "num_hidden_layers": 4},
         **_IMAGE,
-        backbone_out_indices=[0, 0, 1, 1],
+        backbone_out_indices=[0, 1, 2, 3],
         neck_hidden_sizes=[8, 16, 24, 32],
         fusion_hidden_size=16,
     )

@@ -9,6 +9,7 @@ from quantforge.ops import (
     elementwise,
     fake_quantize,
     join,
+    masked_softmax,
     matmul,
     movement,
     nonlinear,
@@ -25,7 +26,7 @@ __all__ = ["KINDS", "OpSpec", "Traits", "spec"]
 
 _FAMILIES = (
     convolution, matmul, activation, elementwise, pooling, join, movement, pad, resize, reduction, normalization,
-    nonlinear, opaque, fake_quantize,
+    nonlinear, masked_softmax, opaque, fake_quantize,
 )  # fmt: skip
 
 KINDS: dict[str, OpSpec] = {row.kind: row for family in _FAMILIES for row in family.SPECS}

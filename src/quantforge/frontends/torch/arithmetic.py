@@ -1,4 +1,4 @@
-"""Rules for arithmetic: elementwise operators, activations, matrix products, reductions, normalization, attention."""
+"""Rules for arithmetic: elementwise operators, activations, matrix products, reductions, normalization."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ def elementwise(kind: str, swapped: bool = False) -> Rule:
 
     def rule(view: CallView) -> None:
         view.require(view.arg("rounding_mode") is None, "rounding")
-        view.require(view.arg("alpha", 1) == 1, "alpha")
+        view.require(view.result.dtype != torch.bool, "booleans")
         items = [item for name, item in _operands(view)]
         names = [view.operand(item, part) for item, part in zip(items, ("self", "other"), strict=True)]
+        if view.arg("alpha", 1) != 1:
+            view.require(view.result.is_floating_point() and not swapped, "alpha")
+            factor = view.constant("alpha", np.asarray(view.number("alpha"), dtype_name(view.result.dtype)))
+            names[1] = view.emit("eltwise-mul", [names[1], factor], "scaled")
         view.emit(kind, names[::-1] if swapped else names)
 
     return rule
@@ -120,17 +124,6 @@ def hard_sigmoid(view: CallView) -> None:
     view.emit("hard-sigmoid", [_float(view)], alpha=1 / 6, beta=0.5)
 
 
-def softmax(kind: str) -> Rule:
-    """softmax and log_softmax along one axis."""
-
-    def rule(view: CallView) -> None:
-        value = _float(view)
-        view.require(view.result.dtype == view.tensor("self").dtype, "a change of dtype")
-        view.emit(kind, [value], axis=view.axis("dim", view.result.ndim))
-
-    return rule
-
-
 def linear(view: CallView) -> None:
     """x @ weight.T + bias with constant weights."""
     weights = view.weight("weight")
@@ -140,6 +133,38 @@ def linear(view: CallView) -> None:
         view.weight("bias")
         inputs.append(view.value("bias"))
     view.emit("inner-product", inputs, weight_layout="OI")
+
+
+def norm(view: CallView) -> None:
+    """The 2-norm over axes: sqrt(sum(x * x))."""
+    view.require(view.number("ord" if view.has("ord") else "p", 2) == 2, "another norm than 2")
+    view.require(view.result.dtype == view.traced(view.node.args[0]).dtype, "a change of dtype")
+    value, rank = _float(view), view.traced(view.node.args[0]).ndim
+    squares = view.emit("eltwise-mul", [value, value], "squares")
+    keep = bool(view.arg("keepdim", False))
+    view.emit(
+        "sqrt", [view.emit("reduction-sum", [squares], "sum", axes=view.axes("dim", rank), keepdims=keep)]
+    )
+
+
+def variance(view: CallView) -> None:
+    """var over axes: the mean of squared deviations, times n / (n - correction)."""
+    value, shape = _float(view), view.shape("self" if view.has("self") else "input")
+    axes, keep = view.axes("dim", len(shape)), bool(view.arg("keepdim", False))
+    sizes = [size for axis in axes for size in (shape[axis],) if isinstance(size, int)]
+    view.require(len(sizes) == len(axes), "a number of elements known only when running")
+    count = math.prod(sizes)
+    correction = view.number("correction", 1.0 if view.arg("unbiased", True) else 0.0)
+    view.require(count > correction, "too few elements")
+    mean = view.emit("reduction-mean", [value], "mean", axes=axes, keepdims=True)
+    off = view.emit("eltwise-sub", [value, mean], "off")
+    squares = view.emit("eltwise-mul", [off, off], "squares")
+    if correction == 0:
+        view.emit("reduction-mean", [squares], axes=axes, keepdims=keep)
+        return
+    found = view.emit("reduction-mean", [squares], "squared", axes=axes, keepdims=keep)
+    factor = np.asarray(count / (count - correction), dtype_name(view.result.dtype))
+    view.emit("eltwise-mul", [found, view.constant("factor", factor)])
 
 
 def addmm(view: CallView) -> None:
@@ -247,23 +272,3 @@ def instance_norm(view: CallView) -> None:
     ones = np.ones(int(source.shape[1]), dtype_name(source.dtype))
     inputs = [view.value("input"), _or_constant(view, "weight", ones), _or_constant(view, "bias", 0 * ones)]
     view.emit("instancenorm", inputs, epsilon=view.number("eps", 1e-5))
-
-
-def attention(view: CallView) -> None:
-    """softmax(q k^T * scale + mask) v, in the operators it is made of."""
-    view.require(
-        view.number("dropout_p", 0.0) == 0.0 and not view.arg("enable_gqa", False), "dropout or groups"
-    )
-    view.require(not view.arg("is_causal", False), "a causal mask")
-    query, rank = view.tensor("query"), view.tensor("query").ndim
-    order = (*range(rank - 2), rank - 1, rank - 2)
-    scale = view.number("scale", 1 / math.sqrt(int(query.shape[-1])))
-    keys = view.emit("transpose", [view.value("key")], "keys", order=order)
-    factor = view.constant("scale", np.asarray(scale, dtype_name(query.dtype)))
-    scores = view.emit("matmul", [view.value("query"), keys], "product")
-    scores = view.emit("eltwise-mul", [scores, factor], "scores")
-    if view.has("attn_mask"):
-        view.require(view.tensor("attn_mask").dtype != torch.bool, "a mask of booleans")
-        scores = view.emit("eltwise-add", [scores, view.value("attn_mask")], "masked")
-    shares = view.emit("softmax", [scores], "softmax", axis=rank - 1)
-    view.emit("matmul", [shares, view.value("value")])

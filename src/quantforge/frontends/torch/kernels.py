@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from quantforge.diagnostics import UnsupportedError
+from quantforge.frontends.torch.attention_kernels import masked_softmax
 from quantforge.frontends.torch.average_kernels import scaled_sum
 from quantforge.frontends.torch.blocks.arithmetic import fake_quantize
 from quantforge.frontends.torch.movement_kernels import MOVEMENT
@@ -287,6 +288,7 @@ _MAKERS: dict[str, Maker] = {
     "erf": _unary(torch.erf),
     "softmax": _with_axis(torch.softmax),
     "log-softmax": _with_axis(torch.log_softmax),
+    "masked-softmax": masked_softmax,
     "batchnorm": _batch_norm,
     "layernorm": _layer_norm,
     "groupnorm": _group_norm,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quantforge.frontends.torch import arithmetic, moves, windows
+from quantforge.frontends.torch import arithmetic, attention, moves, windows
 from quantforge.frontends.torch.names import packet_name
 from quantforge.frontends.torch.view import Rule
 
@@ -62,17 +62,17 @@ _RULES: dict[str, Rule] = {
         name: arithmetic.unary(name)
         for name in ("tanh", "erf", "exp", "log", "sqrt", "abs", "neg", "reciprocal")
     },
-    "softmax": arithmetic.softmax("softmax"),
-    "_softmax": arithmetic.softmax("softmax"),
-    "log_softmax": arithmetic.softmax("log-softmax"),
-    "_log_softmax": arithmetic.softmax("log-softmax"),
+    "softmax": attention.softmax,
+    "_softmax": attention.softmax,
+    "log_softmax": attention.log_softmax,
+    "_log_softmax": attention.log_softmax,
     "batch_norm": arithmetic.batch_norm,
     "_native_batch_norm_legit_no_training": arithmetic.batch_norm,
     "layer_norm": arithmetic.layer_norm,
     "native_layer_norm": arithmetic.layer_norm,
     "group_norm": arithmetic.group_norm,
     "instance_norm": arithmetic.instance_norm,
-    "scaled_dot_product_attention": arithmetic.attention,
+    "scaled_dot_product_attention": attention.attention,
     "mean": arithmetic.reduction("reduction-mean"),
     "sum": arithmetic.reduction("reduction-sum"),
     "amax": arithmetic.reduction("reduction-max"),
@@ -80,6 +80,8 @@ _RULES: dict[str, Rule] = {
     "max": arithmetic.reduction_with_indices("reduction-max"),
     "min": arithmetic.reduction_with_indices("reduction-min"),
     "argmax": arithmetic.argmax,
+    "linalg_vector_norm": arithmetic.norm,
+    "var": arithmetic.variance,
     "where": arithmetic.where,
     **dict.fromkeys(("clone", "contiguous", "detach", "alias", "dropout", "lift_fresh_copy"), moves.identity),
     **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "unflatten"), moves.reshape),
@@ -98,6 +100,7 @@ _RULES: dict[str, Rule] = {
     "stack": moves.stack,
     "expand": moves.expand,
     "repeat": moves.repeat,
+    "flip": moves.flip,
     "pad": moves.pad,
     "constant_pad_nd": moves.pad,
     **{f"reflection_pad{rank}d": moves.border_pad("reflect") for rank in (1, 2, 3)},
@@ -106,6 +109,7 @@ _RULES: dict[str, Rule] = {
     "upsample_linear1d": moves.upsample("linear"),
     "upsample_bilinear2d": moves.upsample("linear"),
     "upsample_trilinear3d": moves.upsample("linear"),
+    "upsample_bicubic2d": moves.upsample("cubic"),
     "pixel_shuffle": moves.pixel_shuffle,
     "embedding": moves.embedding,
     "index_select": moves.index_select,

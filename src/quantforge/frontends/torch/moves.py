@@ -5,23 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
-
 from quantforge.frontends.torch.native import dtype_name
-from quantforge.frontends.torch.view import CallView, Rule
+from quantforge.frontends.torch.view import CASTS, CallView, Rule
 from quantforge.graph import Attr, Dim
 
 _LARGEST = 2**63 - 1
-_CASTS = {
-    torch.float32,
-    torch.float64,
-    torch.float16,
-    torch.int64,
-    torch.int32,
-    torch.int8,
-    torch.uint8,
-    torch.bool,
-}
 
 
 def identity(view: CallView) -> None:
@@ -133,14 +121,15 @@ def concat(view: CallView) -> None:
     """cat."""
     items = [item for item in view.arg("tensors") if view.traced(item).shape != (0,)]
     axis = view.integer("dim", 0) % max(view.result.ndim, 1)
-    view.emit("concat", [view.operand(item, "") for item in items], axis=axis)
+    parts = [view.operand(item, f"part{index}", broadcast=False) for index, item in enumerate(items)]
+    view.emit("concat", parts, axis=axis)
 
 
 def stack(view: CallView) -> None:
     """stack: a new axis in each, then concat."""
     axis = view.integer("dim", 0) % view.result.ndim
     items = [
-        view.emit("unsqueeze", [view.operand(item, "")], f"part{index}", axes=(axis,))
+        view.emit("unsqueeze", [view.operand(item, f"part{index}", False)], f"axis{index}", axes=(axis,))
         for index, item in enumerate(view.arg("tensors"))
     ]
     view.emit("concat", items, axis=axis)
@@ -162,10 +151,19 @@ def expand(view: CallView) -> None:
 
 
 def repeat(view: CallView) -> None:
-    """repeat, for as many numbers as axes."""
-    repeats = view.ints("repeats", 1)
-    view.require(len(repeats) == view.tensor("self").ndim, "new axes")
-    view.emit("tile", [view.value("self")], repeats=repeats)
+    """repeat; with more numbers than axes new axes come first."""
+    repeats, value = view.ints("repeats", 1), view.value("self")
+    extra = len(repeats) - view.tensor("self").ndim
+    if extra:
+        value = view.emit("unsqueeze", [value], "axes", axes=tuple(range(extra)))
+    view.emit("tile", [value], repeats=repeats)
+
+
+def flip(view: CallView) -> None:
+    """flip: slices that step backwards."""
+    axes = view.axes("dims", view.tensor("self").ndim)
+    begin, end, strides = ((number,) * len(axes) for number in (-1, -_LARGEST, -1))
+    view.emit("strided-slice", [view.value("self")], begin=begin, end=end, strides=strides, axes=axes)
 
 
 def pad(view: CallView) -> None:
@@ -198,7 +196,7 @@ def border_pad(mode: str) -> Rule:
 
 
 def upsample(mode: str) -> Rule:
-    """upsample_nearest and upsample_bilinear, as interpolate calls them."""
+    """upsample_nearest, upsample_bilinear and upsample_bicubic2d, as interpolate calls them."""
 
     def rule(view: CallView) -> None:
         name = "input" if view.has("input") else "self"
@@ -250,5 +248,5 @@ def cast(view: CallView) -> None:
     if source == target:
         view.emit("identity", [value])
         return
-    view.require(source in _CASTS and target in _CASTS, f"a cast from {source} to {target}")
+    view.require({dtype_name(source), dtype_name(target)} <= CASTS, f"a cast from {source} to {target}")
     view.emit("cast", [value], to=dtype_name(target))

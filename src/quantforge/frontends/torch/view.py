@@ -35,6 +35,11 @@ class CallView:
     outputs: tuple[str, ...]
     ops: list[Op] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
+    rows: Mapping[fx.Node, str] = field(default_factory=dict)  # one row of what is the same for every sample
+    kept: list[str] = field(default_factory=list)  # names of ops that stay in float
+    is_data: Callable[[fx.Node], bool] = lambda node: (
+        True
+    )  # whether a tensor is more than positions and masks
 
     def __post_init__(self) -> None:
         schema = self.node.target._schema.arguments  # type: ignore[union-attr]
@@ -118,14 +123,53 @@ class CallView:
             return self.known[item]
         return self.refuse(f"{item} is no tensor of the graph")
 
-    def operand(self, item: Any, part: str) -> str:
-        """The graph value of an operand of arithmetic; a number becomes a constant of the result's dtype."""
-        dtype = self.result.dtype
-        if isinstance(item, fx.Node):
-            self.require(self.traced(item).dtype == dtype, "operands of different dtypes")
-            return self.value_of(item)
-        self.require(isinstance(item, bool | int | float), "an operand that is not known now")
-        return self.constant(part, np.asarray(item, dtype_name(dtype)))
+    def operand(self, item: Any, part: str, broadcast: bool = True) -> str:
+        """The graph value of an operand, in the result's dtype; a number becomes a constant.
+
+        Where operands `broadcast`, one row stands for what is the same for every sample.
+        """
+        dtype = dtype_name(self.result.dtype)
+        if not isinstance(item, fx.Node):
+            self.require(isinstance(item, bool | int | float), "an operand that is not known now")
+            return self.constant(part, np.asarray(item, dtype))
+        name = self.row_of(item) if broadcast and self._is_spread_by_others(item) else self.value_of(item)
+        known = self._value(name)
+        if known is None or known.dtype == dtype:
+            return name
+        self.require({known.dtype, dtype} <= CASTS, f"operands of {known.dtype} and {dtype}")
+        if known.const is not None:
+            return self.constant(part, known.const.astype(dtype))
+        return self.emit("cast", [name], f"{part}.cast", to=dtype)
+
+    def row_of(self, item: Any) -> str:
+        """One row of a tensor that is the same for every sample, where it may broadcast; else its value."""
+        return self.rows[item] if item in self.rows else self.value_of(item)
+
+    def _is_spread_by_others(self, item: fx.Node) -> bool:
+        """Whether a row of `item` suffices: another operand has the size along the axis that the row lacks."""
+        if item not in self.rows:
+            return False
+        row, rank = self.graph.value(self.rows[item]).shape or (), self.result.ndim
+        missing = [
+            axis - self.traced(item).ndim
+            for axis, size in enumerate(self.traced(item).shape)
+            if not isinstance(size, int) and row[axis] == 1
+        ]
+        others = [
+            other for other in self.node.all_input_nodes if other is not item and other not in self.rows
+        ]
+        shapes = [
+            other.meta["val"].shape for other in others if isinstance(other.meta.get("val"), torch.Tensor)
+        ]
+        wanted = self.result.shape
+        return all(
+            any(len(shape) >= -axis and str(shape[axis]) == str(wanted[rank + axis]) for shape in shapes)
+            for axis in missing
+        )
+
+    def keep_float(self, value: str) -> None:
+        """The op that makes an intermediate `value` stays in float."""
+        self.kept.append(value)
 
     def const(self, name: str) -> Array | None:
         """The data of a tensor argument, when it is a constant."""
@@ -188,3 +232,4 @@ def _as_int(item: Any) -> int | None:
 
 
 Rule = Callable[[CallView], Any]
+CASTS = {"float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool"}  # dtypes that casts know
