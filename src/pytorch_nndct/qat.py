@@ -20,9 +20,11 @@ from typing import Any
 
 import torch
 
-from pytorch_nndct.arguments import batch_of, beside, example_inputs, loaded_module
+from pytorch_nndct.arguments import as_float32, batch_of, beside, example_inputs, loaded_module
 from pytorch_nndct.deploy_check import LastForward
-from pytorch_nndct.exports import onnx_file, torch_script
+from pytorch_nndct.exports import OnnxOptions, onnx_file, torch_script
+from pytorch_nndct.messages import documented
+from pytorch_nndct.notices import say_float_ops
 from pytorch_nndct.options import checked_width
 from pytorch_nndct.xmodel_export import xmodel_file
 from quantforge.diagnostics import Diagnostic, InputError
@@ -69,9 +71,10 @@ class QatProcessor:
             _notice("Q1447", "device (QUANTIZER_TORCH_DEPRECATED_ARGUMENT)", str(device), "the model's own device",
                     "leave it out, and move the model instead")  # fmt: skip
         model = loaded_module(model, None)
-        args, kwargs = beside(model, inputs, None)
+        model, args, kwargs = as_float32(model, *beside(model, inputs, None))
         self._batch = batch_of(args, kwargs)
         self._trainer = ModuleTrainer(model, args, kwargs, recipe, bits if mix_bit else None)
+        say_float_ops(self._trainer.structure.folded)
         for op in self._trainer.structure.without_gradient:
             _notice("Q1446", f"op {op.name!r}", op.kind, "an operator that torch can differentiate",
                     "replace it, or see to it that nothing that trains stands in front of it alone")  # fmt: skip
@@ -81,6 +84,7 @@ class QatProcessor:
         self._trainable: TrainableModule | None = None
         self._deployed: tuple[Graph, QuantizedModule, LastForward] | None = None
 
+    @documented()
     def trainable_model(
         self, calib_dir: str | Path = "", allow_reused_module: bool = False
     ) -> TrainableModule:
@@ -107,6 +111,7 @@ class QatProcessor:
         """The module that `trainable_model` returned last, a new one when it was not called."""
         return self.trainable_model() if self._trainable is None else self._trainable
 
+    @documented()
     def to_deployable(
         self, trained_model: torch.nn.Module, output_dir: str | Path = "qat_result"
     ) -> QuantizedModule:
@@ -137,6 +142,7 @@ class QatProcessor:
         """The older name of `to_deployable`."""
         return self.to_deployable(trained_model, output_dir)
 
+    @documented()
     def deployable_model(self, src_dir: str | Path, used_for_xmodel: bool = False) -> QuantizedModule:
         """The module in fixed point from the files of `to_deployable`; on the processor for an xmodel.
 
@@ -152,6 +158,7 @@ class QatProcessor:
         device = torch.device("cpu") if used_for_xmodel else next(module.parameters()).device
         return self._deploy(graph, device)
 
+    @documented()
     def export_xmodel(
         self,
         output_dir: str | Path = "quantize_result",
@@ -167,22 +174,29 @@ class QatProcessor:
         graph, _, last = self._finished()
         xmodel_file(graph, output_dir, dynamic_batch, last.inputs if deploy_check else None)
 
+    @documented()
     def export_onnx_model(
         self,
         output_dir: str | Path = "quantize_result",
         verbose: bool = False,
         dynamic_batch: bool = False,
-        **options: Any,
+        opset_version: int | None = None,
+        native_onnx: bool = True,
+        dump_layers: bool = False,
+        check_model: bool = False,
+        opt_graph: bool = False,
     ) -> None:
-        """Write ``<Model>_int.onnx``, which stock ONNX Runtime runs; `options` are those of `torch_quantizer`.
+        """Write ``<Model>_int.onnx``, which stock ONNX Runtime runs; options are those of `torch_quantizer`.
 
         Raises:
-            QuantforgeError: Q1410 before `to_deployable`; Q0602 to Q0605 for what ONNX cannot express.
+            QuantforgeError: Q1410 before `to_deployable`, else as `torch_quantizer.export_onnx_model`.
         """
-        graph, _, _ = self._finished()
+        graph, _, last = self._finished()
         batch = None if dynamic_batch else self._batch
-        onnx_file(graph, self._trainer.recipe.name, output_dir, verbose, batch, **options)
+        options = OnnxOptions(opset_version, native_onnx, dump_layers, check_model, opt_graph)
+        onnx_file(graph, self._trainer.recipe.name, output_dir, verbose, batch, options, last.inputs)
 
+    @documented()
     def export_torch_script(self, output_dir: str | Path = "quantize_result", verbose: bool = False) -> Any:
         """Write ``<Model>_int.pt`` in TorchScript and return the script module; it needs no package to run.
 

@@ -15,6 +15,8 @@ from torch import nn  # noqa: E402
 import pytorch_nndct  # noqa: E402
 import pytorch_qat  # noqa: E402
 from pytorch_nndct.apis import torch_quantizer  # noqa: E402
+from pytorch_nndct.nn import DeQuantStub, QuantStub  # noqa: E402
+from pytorch_nndct.nn.modules import functional  # noqa: E402
 from pytorch_nndct.qat import QatProcessor  # noqa: E402
 from quantforge.diagnostics import InputError  # noqa: E402
 from tests.unit.frontends.torch.training.networks import images, small, steps  # noqa: E402
@@ -50,7 +52,7 @@ def test_the_deployable_module_is_the_trained_one_and_so_are_its_files(
 def test_exports_compute_the_same(trained: tuple[QatProcessor, Any], tmp_path: Path) -> None:
     processor, module = trained
     want = processor.convert_to_deployable(module, tmp_path)(images()).detach().numpy()
-    processor.export_onnx_model(tmp_path, dynamic_batch=True)
+    processor.export_onnx_model(tmp_path, dynamic_batch=True, check_model=True)
     session = ort.InferenceSession(str(tmp_path / "Small_int.onnx"), providers=["CPUExecutionProvider"])
     np.testing.assert_array_equal(session.run(None, {"x": images().numpy()})[0], want)
     processor.export_torch_script(tmp_path)
@@ -134,3 +136,37 @@ def test_notices(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPat
         processor.to_deployable(module, tmp_path)
     for code in ("Q1446", "Q1447", "Q1448", "Q1450"):
         assert any(code in record.getMessage() for record in caplog.records), code
+
+
+class Guided(nn.Module):
+    """Written as the user guide asks: functions as modules, one module per call, stubs around what is quantized."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.relu1, self.relu2 = nn.ReLU(inplace=True), nn.ReLU(inplace=True)
+        self.conv2, self.bn2 = nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.skip_add, self.pool, self.fc = functional.Add(), nn.AdaptiveAvgPool2d((1, 1)), nn.Linear(8, 4)
+        self.quant_stub, self.dequant_stub = QuantStub(), DeQuantStub()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        identity = self.relu1(self.bn1(self.conv1(self.quant_stub(x))))
+        x = self.relu2(self.skip_add(self.bn2(self.conv2(identity)), identity))
+        return self.fc(torch.flatten(self.dequant_stub(self.pool(x)), 1))
+
+
+def test_a_model_written_as_the_user_guide_asks(tmp_path: Path) -> None:
+    processor = pytorch_qat.QatProcessor(Guided(), images(1), bitwidth=8)
+    module = processor.trainable_model()
+    optimizer = torch.optim.Adam(module.parameters(), 1e-2, weight_decay=1e-4)
+    module.train()
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(module(images()), torch.arange(16) % 4).backward()
+        optimizer.step()
+    names = {name for name, _ in module.named_parameters()}
+    assert "conv2.weight_quantizer.log_threshold" in names
+    assert not any(name.startswith("fc.") and "threshold" in name for name in names)  # behind the DeQuantStub
+    deployable = processor.to_deployable(module, tmp_path)
+    assert torch.equal(deployable.cpu()(images()), module.eval()(images()))
+    processor.export_xmodel(tmp_path)
