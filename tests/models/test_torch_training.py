@@ -1,4 +1,4 @@
-"""ResNet-20 with 4-bit weights, trained for some seconds: the loss falls, and what is deployed is what was trained."""
+"""ResNet-20 with 4-bit weights trained for some seconds: the loss falls, and what is deployed is what was trained."""
 
 from __future__ import annotations
 
