@@ -1,0 +1,55 @@
+"""The pieces of `python -m bench.ladder` on small data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from bench import ladder  # noqa: E402
+from bench.training import BORDER, SIZE, Images, Training, augmented, normalized, top1, train  # noqa: E402
+from pytorch_nndct import QatProcessor  # noqa: E402
+from tests.unit.frontends.torch.training.networks import small  # noqa: E402
+
+
+def pixels(count: int) -> torch.Tensor:
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, 3, SIZE, SIZE), dtype=torch.uint8, generator=random)
+
+
+def test_augmented_images_are_cut_out_of_a_frame() -> None:
+    images = pixels(6)
+    framed = torch.nn.functional.pad(images, (BORDER,) * 4)
+    for image, found in zip(framed, augmented(images, torch.Generator().manual_seed(1)), strict=True):
+        places = range(2 * BORDER + 1)
+        cuts = [image[:, y : y + SIZE, x : x + SIZE] for y in places for x in places]
+        assert any(torch.equal(found, cut) or torch.equal(found, cut.flip(2)) for cut in cuts)
+
+
+def test_training_a_small_network_learns_the_teacher() -> None:
+    model = small()
+    images = Images(pixels(64), torch.arange(64) % 4)
+    trainable = QatProcessor(model, torch.zeros(1, 3, SIZE, SIZE)).trainable_model()
+    trainable(normalized(images.pixels))
+    before = [parameter.clone() for parameter in trainable.parameters()]
+    train(trainable, model, images, Training(epochs=2, batch=16))
+    assert not trainable.training and trainable.frozen_statistics
+    assert any(not torch.equal(a, b) for a, b in zip(before, trainable.parameters(), strict=True))
+    labels = torch.cat([trainable(normalized(images.pixels[i : i + 8])).argmax(1) for i in range(0, 64, 8)])
+    assert top1(trainable, Images(images.pixels, labels), 8) == 100.0
+
+
+def test_results_are_kept_by_rung(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    for top in (70.0, 80.0):
+        ladder.store(path, {"widths": "int8", "rung": "trained", "top1": top})
+    ladder.store(path, {"widths": "w4a8", "rung": "float", "top1": 90.0})
+    import json
+
+    rows = json.loads(path.read_text("utf-8"))
+    assert [row["top1"] for row in rows] == [80.0, 90.0]
+    found = ladder.table(rows)
+    assert "80.00 %" in found and "70.00 %" not in found
+    assert found.splitlines()[-1].startswith("| w4a8 | 90.00 % |")
