@@ -22,10 +22,10 @@ from pytorch_nndct.config import Config, LayerConfig, Tensors
 from pytorch_nndct.config_checks import check_config
 from pytorch_nndct.config_layers import kinds_of_type, path_of_name
 from pytorch_nndct.config_values import KINDS, TensorConfig
-from pytorch_nndct.options import not_built
 from quantforge.calibration.methods import RangeMethod, ScaleKind, Statistic
 from quantforge.numerics.formats import BFLOAT16, FLOAT16, FloatFormat, Format, IntFormat
 from quantforge.numerics.rounding import Rounding
+from quantforge.passes.dpu_arithmetic import DpuArithmetic
 from quantforge.quantization.recipe import (
     DPU_PLACEMENT,
     BiasRule,
@@ -79,8 +79,6 @@ def recipe_of(config: Config) -> Recipe:
         InputError: Q1431 for layer types and names that say nothing, Q1432 for settings that conflict.
     """
     check_config(config)
-    if config.convert_silu_to_hswish:
-        raise not_built("convert_silu_to_hswish", "true", "set it to false")
     rules = {kind: _rule(config.tensors.get(kind)) for kind in KINDS}
     inputs = rules["input"]
     if isinstance(inputs.format, FloatFormat) and not config.own_input_type:
@@ -93,6 +91,8 @@ def recipe_of(config: Config) -> Recipe:
         inputs=inputs,
         placement=_placement(config),
         replace_relu6=config.convert_relu6_to_relu,
+        replace_swish=config.convert_silu_to_hswish,
+        dpu_arithmetic=DpuArithmetic() if config.target_device == "DPU" else None,
         equalize=Equalization() if config.include_cle else None,
         correct_bias=config.include_bias_corr,
         shift_limits=_limits(config),

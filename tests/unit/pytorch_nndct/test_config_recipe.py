@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 from pytorch_nndct.config import parse_config
 from pytorch_nndct.config_recipe import recipe_of
 from quantforge.calibration.methods import RangeMethod, ScaleKind, Statistic
-from quantforge.diagnostics import InputError, UnsupportedError
+from quantforge.diagnostics import InputError
 from quantforge.frontends.torch.recipes import dpu_recipe
 from quantforge.numerics.formats import BFLOAT16, FLOAT16, UINT8, IntFormat
 from quantforge.numerics.rounding import Rounding
@@ -161,11 +161,16 @@ def test_layers_by_name_come_after_layers_by_type() -> None:
     assert by_name[0].format == IntFormat(4)
 
 
-def test_conflicts_and_what_is_not_built_are_refused() -> None:
+def test_conflicts_are_refused() -> None:
     with pytest.raises(InputError, match="Q1432"):
         recipe({"overall_quantize_config": {"symmetry": False}})
-    with pytest.raises(UnsupportedError, match="Q1420 convert_silu_to_hswish"):
-        recipe({"convert_silu_to_hswish": True})
+
+
+def test_replacements_follow_their_flags_and_constants_the_device() -> None:
+    assert recipe({"convert_silu_to_hswish": True}).replace_swish and not recipe({}).replace_swish
+    assert recipe({"convert_relu6_to_relu": True}).replace_relu6 and not recipe({}).replace_relu6
+    assert recipe({}).dpu_arithmetic == dpu_recipe().dpu_arithmetic is not None
+    assert recipe({"target_device": "CPU", "overall_quantize_config": FLOAT}).dpu_arithmetic is None
 
 
 def test_a_bias_keeps_every_setting() -> None:
