@@ -14,6 +14,8 @@ def __getattr__(name: str) -> Any:
     """Parts of the package, imported when first used; names of the original that are not built yet say so."""
     if name == "QatProcessor":
         return import_module(f"{__name__}.qat").QatProcessor
+    if name == "load_vai_ops":
+        return import_module(f"{__name__}.vai_ops").load_vai_ops
     if name in _PARTS:
         return import_module(f"{__name__}.{name}")
     return refuse_name(__name__, name)

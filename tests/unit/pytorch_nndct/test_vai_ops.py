@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+import pytorch_nndct  # noqa: E402
 from pytorch_nndct.apis import load_vai_ops  # noqa: E402
 from pytorch_nndct.vai_ops import EXTENSIONS  # noqa: E402
 from quantforge.frontends.torch.vai_domain import METHODS  # noqa: E402
@@ -57,6 +58,10 @@ def test_both_operators_are_registered_and_compute_the_definition(registered: di
             q = quantize.run(x, np.array([-8]), np.array([7]), steps, zero, np.array([number], np.int8), at)
             assert q.dtype == np.float32 and q.min() >= -8 and q.max() <= 7 and (q == np.round(q)).all()
             np.testing.assert_array_equal(dequantize.run(q, steps, zero, at), fake_quantize_value(x, spec))
+
+
+def test_both_imports_of_the_documents() -> None:
+    assert pytorch_nndct.load_vai_ops is load_vai_ops
 
 
 def test_without_the_package_nothing_is_needed(
