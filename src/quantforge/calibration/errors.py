@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 
 from quantforge.calibration.segments import Floats, Segments, outside
 from quantforge.graph import QuantSpec
+from quantforge.numerics.compiled import compiled
 from quantforge.numerics.formats import FloatFormat, IntFormat
 from quantforge.numerics.rounding import Rounding, round_array
 
 Ends = Floats | NDArray[np.int64] | float
-_DIRECTED = (Rounding.FLOOR, Rounding.CEIL, Rounding.TOWARD_ZERO)
+DIRECTED = (Rounding.FLOOR, Rounding.CEIL, Rounding.TOWARD_ZERO)
 _MAX_EXPONENT = {
     5: 65504.0
 }  # largest finite number by exponent bits; 8 exponent bits reach beyond any float32
@@ -78,7 +79,7 @@ def squared_error(
     """
     far = np.ones(segments.lo.size, np.bool_)
     if (
-        rounding not in _DIRECTED
+        rounding not in DIRECTED
     ):  # values below half a step become zero at every candidate: their error is x^2
         far = np.maximum(np.abs(segments.lo), np.abs(segments.hi)) > 0.5 * steps.min()
     near_error = float(segments.squares[~far] @ segments.count[~far])
@@ -86,6 +87,39 @@ def squared_error(
     a, b = segments.lo[far] / steps[:, None], segments.hi[far] / steps[:, None]
     mean = _mean_squared_residue(a, b, bottom, top, rounding)
     return np.asarray(mean @ segments.count[far]) * steps * steps + near_error
+
+
+def nearest_squared_error(segments: Segments, steps: Floats, low: Ends, high: Ends) -> Floats:
+    """`squared_error` for rounding to nearest, equal to rounding errors, in a fraction of its time."""
+    far = np.maximum(np.abs(segments.lo), np.abs(segments.hi)) > 0.5 * steps.min()
+    errors = np.full(steps.size, float(segments.squares[~far] @ segments.count[~far]))
+    scales, bottom, top = (
+        np.array(np.broadcast_to(row, steps.shape), np.float64) for row in (steps, low, high)
+    )
+    add_nearest_errors(segments.lo[far], segments.hi[far], segments.count[far], scales, bottom, top, errors)
+    return errors
+
+
+@compiled(
+    "float64[1] const", "float64[1] const", "float64[1] const", "float64[1] const", "float64[1] const",
+    "float64[1] const", "float64[1]", reorder_sums=True,
+)  # fmt: skip
+def add_nearest_errors(
+    lo: Floats, hi: Floats, count: Floats, steps: Floats, low: Floats, high: Floats, errors: Floats
+) -> None:
+    """Add the squared errors of segments from `lo` to `hi` of `count` values on each grid to `errors`."""
+    for k in range(steps.size):
+        step, bottom, top, total = steps[k], low[k], high[k], 0.0
+        for i in range(lo.size):
+            a, b = lo[i] / step, hi[i] / step
+            na, nb = min(max(a, bottom), top), min(max(b, bottom), top)
+            na, nb = np.rint(na), np.rint(nb)
+            ra, rb, between = a - na, b - nb, nb - na
+            mean = (rb * rb + rb * ra + ra * ra) / 3.0
+            if between != 0.0:
+                mean = (between / 12.0 + (rb - ra) * mean) / (b - a)
+            total += mean * count[i]
+        errors[k] += total * step * step
 
 
 def expected_error(segments: Segments, spec: QuantSpec) -> ExpectedError:
@@ -127,7 +161,7 @@ def grid(format: IntFormat, zero_point: int) -> tuple[float, float]:
 
 def _mean_squared_residue(a: Floats, b: Floats, low: Floats, high: Floats, rounding: Rounding) -> Floats:
     """Mean of r^2 over [a, b], all in steps; shapes broadcast."""
-    cell = 1.0 / 3.0 if rounding in _DIRECTED else 1.0 / 12.0
+    cell = 1.0 / 3.0 if rounding in DIRECTED else 1.0 / 12.0
     na, nb = _nearest(a, low, high, rounding), _nearest(b, low, high, rounding)
     ra, rb = a - na, b - nb
     # rb^3 - ra^3 without cancellation where both ends round alike: (rb - ra)(rb^2 + rb ra + ra^2)
@@ -143,7 +177,7 @@ def _mean_squared_residue(a: Floats, b: Floats, low: Floats, high: Floats, round
 
 def _nearest(t: Floats, low: Floats, high: Floats, rounding: Rounding) -> Floats:
     clamped = np.clip(t, low, high)
-    if rounding in _DIRECTED:
+    if rounding in DIRECTED:
         return np.asarray(round_array(clamped, rounding), np.float64)
     return np.rint(clamped, out=clamped)
 

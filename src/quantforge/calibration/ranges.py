@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantforge.calibration.errors import squared_error
+from quantforge.calibration.errors import DIRECTED, nearest_squared_error, squared_error
 from quantforge.calibration.segments import Floats, Segments, quantile
 from quantforge.calibration.sketch import Extent
 from quantforge.numerics.formats import IntFormat
@@ -85,7 +85,11 @@ def _best_share(
     for shares in (_COARSE, _FINE):
         shares = np.minimum(best * shares, 1.0)
         steps, zeros = affine_parameters(lo[0] + shares * lo[1], hi[0] + shares * hi[1], format, symmetric)
-        errors = squared_error(segments, steps, format.qmin - zeros, format.qmax - zeros, rounding)
+        low, high = format.qmin - zeros, format.qmax - zeros
+        if rounding in DIRECTED:
+            errors = squared_error(segments, steps, low, high, rounding)
+        else:
+            errors = nearest_squared_error(segments, steps, low, high)
         best = float(shares[_widest_least(errors, shares)])
     return best
 

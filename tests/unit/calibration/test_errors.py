@@ -7,7 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from quantforge.calibration.errors import expected_error, squared_error, squared_error_bounds
+from quantforge.calibration.errors import (
+    expected_error,
+    nearest_squared_error,
+    squared_error,
+    squared_error_bounds,
+)
 from quantforge.calibration.segments import Segments, segments_of
 from quantforge.calibration.sketch import Sketch, sketch_of
 from quantforge.graph import QuantSpec
@@ -88,3 +93,15 @@ def test_nothing_to_lose() -> None:
     assert expected_error(segments_of(Sketch()), QuantSpec(INT8)).sqnr_db == math.inf
     whole = expected_error(segments_of(sketch_of([np.full(3, 4.0, np.float32)])), QuantSpec(INT8))
     assert (whole.mse, whole.sqnr_db, whole.saturation) == (0.0, math.inf, 0.0)
+
+
+@pytest.mark.parametrize("zero", [0, 100])
+def test_the_kernel_computes_the_definition(zero: int) -> None:
+    values = np.random.default_rng(3).standard_normal(4000).astype(np.float32)
+    segments = segments_of(sketch_of([values, np.zeros(50, np.float32), np.full(9, 1e-4, np.float32)]))
+    steps = np.geomspace(1e-3, 0.5, 17)
+    low, high = np.full(17, -128.0 - zero), np.full(17, 127.0 - zero)
+    found = nearest_squared_error(segments, steps, low, high)
+    np.testing.assert_allclose(found, squared_error(segments, steps, low, high), rtol=1e-11)
+    scalar = nearest_squared_error(segments, steps, -8, 7)
+    np.testing.assert_allclose(scalar, squared_error(segments, steps, -8, 7), rtol=1e-11)
