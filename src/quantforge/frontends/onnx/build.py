@@ -15,16 +15,19 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from quantforge.diagnostics import InputError
-from quantforge.frontends.onnx import lower, qdq
-from quantforge.frontends.onnx.block_functions import DOMAIN, store_functions
+from quantforge.frontends.onnx import lower, pairs, qdq
+from quantforge.frontends.onnx.block_functions import store_functions
 from quantforge.frontends.onnx.fold import TensorType, captured_names
+from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.native import NOT_A_TENSOR, UNKNOWN, NativeModel, NativeNode, element_type
 from quantforge.frontends.onnx.upgrade import Upgrade, upgrade_nodes
+from quantforge.frontends.onnx.vitis_functions import vitis_functions
 from quantforge.graph import Array, Graph, Op, Value
 from quantforge.graph.quantize import fake_quantize_value
 
 _DEFAULT_OPSET = 17
 _METADATA_IR = 10  # NodeProto.metadata_props exists from here on
+_FUNCTIONS_IR = 8  # and ModelProto.functions from here on
 
 
 @dataclass
@@ -41,6 +44,7 @@ class _Builder:
     opset: int
     annotate: bool
     ir_version: int
+    form: Form = Form.QDQ
     nodes: list[Any] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     read: dict[str, str] = field(default_factory=dict)  # value -> tensor that its consumers read
@@ -85,26 +89,27 @@ class _Builder:
             node.doc_string = "quantforge: " + ", ".join(f"{key}={value}" for key, value in notes.items())
 
 
-def build(graph: Graph, annotate: bool = True, value_info: bool = True) -> Built:
+def build(graph: Graph, annotate: bool = True, value_info: bool = True, form: Form = Form.QDQ) -> Built:
     """The ONNX form of `graph`.
 
     Args:
         graph: any graph whose ops have native nodes or kinds that ONNX can express.
         annotate: record on every made node what made it.
         value_info: list the types of intermediate values.
+        form: which nodes stand for the specs of values.
     """
     native = graph.native if isinstance(graph.native, NativeModel) else NativeModel({"": _DEFAULT_OPSET}, 0)
     source = native.opsets.get("", 0)
-    opset = _needed_opset(graph, source)
+    opset = _needed_opset(graph, source, form)
     opsets = {**native.opsets, "": opset} if opset else dict(native.opsets)
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     standard = [entry for entry in imports if entry.domain == ""]
-    stores = store_functions(graph, opset)
-    if stores:
-        imports.append(helper.make_opsetid(DOMAIN, 1))
     ir_version = max(native.ir_version, int(helper.find_min_ir_version_for(standard)) if standard else 8, 7)
-    builder = _Builder(graph, opset, annotate, ir_version)
+    builder = _Builder(graph, opset, annotate, ir_version, form)
     _write(builder, native, source)
+    functions = [*store_functions(graph, opset), *vitis_functions(builder.nodes, builder.arrays, opset)]
+    new = dict.fromkeys(function.domain for function in functions if function.domain not in opsets)
+    imports += [helper.make_opsetid(domain, 1) for domain in new]
     model = helper.make_model(
         helper.make_graph(
             builder.nodes,
@@ -114,8 +119,8 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True) -> Built
             value_info=_inner_types(graph) if value_info else [],
         ),
         opset_imports=imports,
-        functions=[*native.functions, *stores],
-        ir_version=ir_version,
+        functions=[*native.functions, *functions],
+        ir_version=max(ir_version, _FUNCTIONS_IR) if functions else ir_version,
         producer_name=native.producer[0],
         producer_version=native.producer[1],
         domain=native.domain,
@@ -125,12 +130,9 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True) -> Built
     return Built(model, builder.arrays)
 
 
-def _needed_opset(graph: Graph, source: int) -> int:
+def _needed_opset(graph: Graph, source: int, form: Form) -> int:
     needs = [lower.least_opset(op) for op in graph.ops if _native(op) is None]
-    for value in graph.quantized():
-        qdq.check_expressible(value)
-        needs.append(qdq.least_opset(value))
-    return max([source, *needs])
+    return max([source, *needs, pairs.least_opset(graph.quantized(), form)])
 
 
 def _write(builder: _Builder, native: NativeModel, source: int) -> None:
@@ -168,8 +170,8 @@ def _name_values(builder: _Builder) -> None:
         if value.quant is None:
             continue
         if value.is_const:
-            if qdq.has_integer_form(graph, value):
-                builder.read[value.name] = qdq.constant_names(value).read
+            if pairs.is_stored(graph, value, builder.form):
+                builder.read[value.name] = pairs.constant_names(value, builder.form).read
         elif graph.consumers(value.name) or value.name in outputs:
             names = qdq.activation_names(value.name, value.name in inputs, value.name in outputs)
             builder.made[value.name], builder.read[value.name] = names.made, names.read
@@ -184,7 +186,7 @@ def _name_values(builder: _Builder) -> None:
 def _quantize_activation(builder: _Builder, value: Value) -> None:
     made, read = builder.made[value.name], builder.read[value.name]
     if value.quant is not None and made != read:
-        nodes = qdq.activation_nodes(value, qdq.QdqNames(made, read), builder.constant)
+        nodes = pairs.activation_nodes(value, qdq.QdqNames(made, read), builder.constant, builder.form)
         builder.add(nodes, made_by=qdq.MADE_BY, tensor=value.name, format=str(value.quant.format))
 
 
@@ -195,12 +197,19 @@ def _write_constant(builder: _Builder, value: Value) -> None:
     if value.quant is None or value.name in builder.graph.outputs:
         builder.arrays[value.name] = value.const
         return
-    if not qdq.has_integer_form(builder.graph, value):
+    if not pairs.is_stored(builder.graph, value, builder.form):
         builder.arrays[value.name] = np.asarray(fake_quantize_value(value.const, value.quant, value.name))
         return
-    stored, read = qdq.constant_names(value).made, builder.read[value.name]
+    stored, read = pairs.constant_names(value, builder.form).made, builder.read[value.name]
     if stored not in builder.arrays:
-        nodes = qdq.constant_nodes(value, qdq.QdqNames(stored, read), builder.constant)
+
+        def make(stem: str, array: Array) -> str:
+            if stem != value.name:
+                return builder.constant(stem, array)
+            builder.arrays[stem] = array  # a constant of the graph keeps its name
+            return stem
+
+        nodes = pairs.constant_nodes(value, qdq.QdqNames(stored, read), make, builder.form)
         builder.add(nodes, made_by=qdq.MADE_BY, tensor=value.name, format=str(value.quant.format))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from onnx import TensorProto, numpy_helper
 
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx.build import Built, build
+from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.native import element_type
 from quantforge.frontends.onnx.wire import message_header
 from quantforge.graph import Array, Graph
@@ -32,7 +33,12 @@ _PRODUCER = "quantforge"
 
 
 def emit(
-    graph: Graph, path: str | os.PathLike[str], recipe: str = "", external_data: bool | None = None
+    graph: Graph,
+    path: str | os.PathLike[str],
+    recipe: str = "",
+    external_data: bool | None = None,
+    form: Form = Form.QDQ,
+    finish: Callable[[Any], None] | None = None,
 ) -> Path:
     """Write `graph` to `path`.
 
@@ -41,6 +47,8 @@ def emit(
         path: where to; its folder must exist.
         recipe: name of the recipe, recorded in the model's metadata.
         external_data: weights in a file of their own; None means only above 2 GB.
+        form: which operators stand for the specs of values.
+        finish: a last change to the ModelProto, which has no initializers yet.
 
     Returns:
         The path.
@@ -50,7 +58,9 @@ def emit(
         UnsupportedError: Q0602 to Q0605 when ONNX cannot express something in the graph.
     """
     target = Path(path)
-    built = _built(graph, recipe)
+    built = _built(graph, recipe, form)
+    if finish is not None:
+        finish(built.model)
     total = sum(array.nbytes for array in built.arrays.values())
     separate = total > _LARGEST_FILE_BYTES if external_data is None else external_data
     with _replacing(target) as file:
@@ -62,15 +72,15 @@ def emit(
     return target
 
 
-def to_proto(graph: Graph, recipe: str = "") -> Any:
+def to_proto(graph: Graph, recipe: str = "", form: Form = Form.QDQ) -> Any:
     """`graph` as an in-memory ModelProto with all weights inside."""
-    built = _built(graph, recipe)
+    built = _built(graph, recipe, form)
     built.model.graph.initializer.extend(tensor_proto(name, array) for name, array in built.arrays.items())
     return built.model
 
 
-def _built(graph: Graph, recipe: str) -> Built:
-    built = build(graph)
+def _built(graph: Graph, recipe: str, form: Form) -> Built:
+    built = build(graph, form=form)
     notes: Mapping[str, str] = {"quantforge.version": _version(), "quantforge.recipe": recipe}
     metadata = dict(getattr(graph.native, "metadata", {}))
     metadata |= {key: value for key, value in notes.items() if value}

@@ -43,20 +43,24 @@ def least_opset(value: Value) -> int:
     """The oldest opset whose Q/DQ can store `value`."""
     if value.quant is None or isinstance(value.quant.format, FloatFormat):
         return 13
-    return WIDE_OPSET if _storage(value, value.quant).itemsize == 2 else 13
+    return WIDE_OPSET if _storage(value.quant).itemsize == 2 else 13
 
 
-def check_expressible(value: Value) -> None:
-    """Refuse specs that QuantizeLinear cannot compute.
+def is_native(value: Value) -> bool:
+    """Whether QuantizeLinear, DequantizeLinear and Cast can store `value`."""
+    spec = spec_of(value)
+    if isinstance(spec.format, FloatFormat) or spec.format.bits <= 16:
+        return True
+    return value.is_const and spec.format.signed and not any(spec.zero_point)
+
+
+def check_tensor(value: Value) -> None:
+    """Refuse tensors and roundings that no form of quantization in ONNX has.
 
     Raises:
-        UnsupportedError: Q0602 for the format, Q0603 for the tensor's type, Q0604 for the rounding.
+        UnsupportedError: Q0603 for the tensor's type, Q0604 for the rounding.
     """
-    spec = value.quant
-    if spec is None:
-        return
-    if not isinstance(spec.format, FloatFormat):
-        _storage(value, spec)
+    spec = spec_of(value)
     where = f"tensor {value.name!r}"
     if value.dtype != "float32":
         raise UnsupportedError(
@@ -77,20 +81,11 @@ def check_expressible(value: Value) -> None:
         )
 
 
-def _storage(value: Value, spec: QuantSpec) -> np.dtype[Any]:
-    """The integer type that stores `value`."""
-    form = spec.format
-    if isinstance(form, IntFormat):
-        widest = 32 if value.is_const and form.signed else 16
-        if form.bits <= widest and (form.bits <= 16 or all(z == 0 for z in spec.zero_point)):
-            return form.storage
-    raise UnsupportedError(
-        "Q0602",
-        f"tensor {value.name!r}",
-        f"format {form} with zero points {spec.zero_point[:3]}",
-        "integers of 2 to 16 bits (constants: also int32 with zero point 0)",
-        "choose such a format, or another exporter",
-    )
+def _storage(spec: QuantSpec) -> np.dtype[Any]:
+    """The integer type that stores a spec; a float format has none."""
+    if isinstance(spec.format, IntFormat):
+        return spec.format.storage
+    raise InternalError("Q0606", "spec", f"format {spec.format}", "an integer format", "report this bug")
 
 
 def activation_names(name: str, is_input: bool, is_output: bool) -> QdqNames:
@@ -102,14 +97,14 @@ def activation_names(name: str, is_input: bool, is_output: bool) -> QdqNames:
 
 def activation_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array], str]) -> list[Any]:
     """[Clip,] QuantizeLinear and DequantizeLinear for an activation, Clip and two Casts for one in a float format."""
-    spec, name = _spec(value), value.name
+    spec, name = spec_of(value), value.name
     if isinstance(spec.format, FloatFormat):
         return cast_nodes(name, names.made, names.read, spec.format, constant)
     scale = constant(f"{name}_scale", _scale(spec))
-    zero = constant(f"{name}_zero_point", _zero_point(value, spec))
+    zero = constant(f"{name}_zero_point", _zero_point(spec))
     axis = {} if spec.axis is None else {"axis": spec.axis}
     source, nodes = names.made, []
-    bounds = _bounds(value, spec)
+    bounds = saturation_bounds(value, spec)
     if bounds is not None:
         low, high = (
             constant(f"{name}_{end}", bound) for end, bound in zip(("min", "max"), bounds, strict=True)
@@ -132,7 +127,7 @@ def has_integer_form(graph: Graph, value: Value) -> bool:
     Not so a bias of more than 16 bits at another scale than that of its sum: ONNX Runtime adds the integers of such a
     bias to the sum whatever scale its DequantizeLinear says. It is written as the real numbers that it stands for.
     """
-    spec = _spec(value)
+    spec = spec_of(value)
     if not _is_bias(value):
         return True
     for op in graph.consumers(value.name):
@@ -156,7 +151,7 @@ def constant_names(value: Value) -> QdqNames:
 
 def constant_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array], str]) -> list[Any]:
     """DequantizeLinear for a constant, whose integers are computed here; Cast for one in a float format."""
-    spec = _spec(value)
+    spec = spec_of(value)
     if isinstance(spec.format, FloatFormat):
         data = np.asarray(value.const if value.const is not None else ())
         return cast_constant(value.name, names.made, names.read, data, spec, constant)
@@ -165,9 +160,9 @@ def constant_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array
         quantize_value(value.const if value.const is not None else (), spec, f"tensor {value.name!r}")
     )
     inputs = [
-        constant(names.made, stored.astype(_storage(value, spec), copy=False)),
+        constant(names.made, stored.astype(_storage(spec), copy=False)),
         constant(f"{stem}_scale", _scale(spec)),
-        constant(f"{stem}_zero_point", _zero_point(value, spec)),
+        constant(f"{stem}_zero_point", _zero_point(spec)),
     ]
     axis = {} if spec.axis is None else {"axis": spec.axis}
     return [
@@ -176,11 +171,12 @@ def constant_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array
 
 
 def _is_bias(value: Value) -> bool:
-    spec = _spec(value)
+    spec = spec_of(value)
     return isinstance(spec.format, IntFormat) and spec.format.bits > 16
 
 
-def _spec(value: Value) -> QuantSpec:
+def spec_of(value: Value) -> QuantSpec:
+    """The spec of a value that has one."""
     if value.quant is None:
         raise InternalError(
             "Q0606", value.name, "a value without a spec", "a quantized value", "report this bug"
@@ -192,14 +188,18 @@ def _scale(spec: QuantSpec) -> Array:
     return np.asarray(spec.scale[0] if spec.axis is None else spec.scale, np.float32)
 
 
-def _zero_point(value: Value, spec: QuantSpec) -> Array:
-    return np.asarray(spec.zero_point[0] if spec.axis is None else spec.zero_point, _storage(value, spec))
+def _zero_point(spec: QuantSpec) -> Array:
+    return np.asarray(spec.zero_point[0] if spec.axis is None else spec.zero_point, _storage(spec))
 
 
-def _bounds(value: Value, spec: QuantSpec) -> tuple[Array, Array] | None:
-    """Real values of the ends of the range, where the stored type reaches further; None where it does not."""
+def saturation_bounds(value: Value, spec: QuantSpec) -> tuple[Array, Array] | None:
+    """Real values of the ends of the range, where the stored type reaches further; None where it does not.
+
+    Raises:
+        UnsupportedError: Q0602 for such a format with scales along an axis.
+    """
     form = spec.format
-    limits = np.iinfo(_storage(value, spec))
+    limits = np.iinfo(_storage(spec))
     if not isinstance(form, IntFormat) or (form.qmin, form.qmax) == (limits.min, limits.max):
         return None
     if spec.axis is not None:

@@ -75,8 +75,6 @@ def test_weights_use_the_rounding_of_their_spec(rounding: Rounding) -> None:
 @pytest.mark.parametrize(
     ("spec", "code", "found"),
     [
-        (QuantSpec(INT32, (0.1,)), "Q0602", "format int32"),
-        (QuantSpec(IntFormat(20), (0.1,)), "Q0602", "format int20"),
         (QuantSpec(INT8, (0.1,), rounding=Rounding.HALF_UP), "Q0604", "activation rounding half-up"),
         (QuantSpec(IntFormat(4), (0.1, 0.2), (0, 0), 0), "Q0602", "int4 activations per axis"),
     ],
