@@ -7,13 +7,13 @@ that of the original's own domain, `vai_domain`, for any number of bits and any 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from quantforge.diagnostics import InputError
-from quantforge.files import write_atomic
-from quantforge.frontends.onnx.emit import to_proto
+from quantforge.frontends.onnx.emit import emit, to_proto
 from quantforge.frontends.onnx.native import NativeModel, opset_version
 from quantforge.frontends.torch.custom_onnx import add_functions, with_custom_nodes
 from quantforge.frontends.torch.onnx_native import with_onnx_nodes
@@ -43,22 +43,9 @@ def to_onnx(
         InputError: Q1479 for an opset that is not written, or that is too old for something in the graph.
         UnsupportedError: Q0602 to Q0605 when ONNX cannot express something in the graph.
     """
-    if opset is not None and opset not in OPSETS:
-        raise _refused(opset, f"{OPSETS.start} to {OPSETS.stop - 1}", "leave opset_version out")
-    written, functions = with_custom_nodes(with_onnx_nodes(graph), partial(to_onnx, opset=opset))
-    if vai:
-        written = with_vai_nodes(written)
-    modes = rounded_to_even(written)
-    written.native = NativeModel({"": opset or _DEFAULT_OPSET}, 0)
+    written, finish = _written(graph, batch, opset, vai)
     model = to_proto(written, recipe)
-    version = opset_version(model)
-    if opset is not None and version > opset:
-        raise _refused(opset, f"{version} or newer for this model", f"opset_version={version}")
-    round_first(model, modes)
-    import_functions(model, vai_functions(version) if vai else ())
-    add_functions(model, functions)
-    if batch is not None:
-        _fix_batch(model, batch)
+    finish(model)
     return model
 
 
@@ -70,8 +57,34 @@ def export_onnx(
     opset: int | None = None,
     vai: bool = False,
 ) -> Path:
-    """Write `to_onnx` to `path`, whole or not at all."""
-    return write_atomic(path, to_onnx(graph, recipe, batch, opset, vai).SerializeToString())
+    """Write `to_onnx` to `path`, whole or not at all; weights go straight to the file, above 2 GB beside it."""
+    written, finish = _written(graph, batch, opset, vai)
+    return emit(written, path, recipe, finish=finish)
+
+
+def _written(
+    graph: Graph, batch: int | None, opset: int | None, vai: bool
+) -> tuple[Graph, Callable[[Any], None]]:
+    """The graph that the shared emitter writes, and what is left to do to its model."""
+    if opset is not None and opset not in OPSETS:
+        raise _refused(opset, f"{OPSETS.start} to {OPSETS.stop - 1}", "leave opset_version out")
+    written, functions = with_custom_nodes(with_onnx_nodes(graph), partial(to_onnx, opset=opset))
+    if vai:
+        written = with_vai_nodes(written)
+    modes = rounded_to_even(written)
+    written.native = NativeModel({"": opset or _DEFAULT_OPSET}, 0)
+
+    def finish(model: Any) -> None:
+        version = opset_version(model)
+        if opset is not None and version > opset:
+            raise _refused(opset, f"{version} or newer for this model", f"opset_version={version}")
+        round_first(model, modes)
+        import_functions(model, vai_functions(version) if vai else ())
+        add_functions(model, functions)
+        if batch is not None:
+            _fix_batch(model, batch)
+
+    return written, finish
 
 
 def _refused(opset: int, expected: str, fix: str) -> InputError:
