@@ -236,6 +236,5 @@ class CenterNet(nn.Module):
         heat = self.heat(x).sigmoid()
         heat = heat * (functional.max_pool2d(heat, 3, 1, 1) == heat).float()
         scores, places = torch.topk(heat.flatten(1), self.most)
-        where = (places % heat[0, 0].numel()).unsqueeze(1)
         # what lies at the best places, not where they are: among equal scores the order is free
-        return scores, heat.amax(1).flatten(1).gather(1, where[:, 0]), self.size(x)
+        return scores, heat.flatten(1).gather(1, places), self.size(x)

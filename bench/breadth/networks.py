@@ -100,8 +100,8 @@ def sequences() -> list[Network]:
     return [
         Network("WaveNet", sequence.WaveNet, {"x": normal(1, 64)}),
         Network("TCN", sequence.Tcn, {"x": normal(4, 32)}),
-        Network("LSTM", sequence.lstm, {"words": integers(50, _WORDS)}),
-        Network("GRU", sequence.gru, {"words": integers(50, _WORDS)}),
+        Network("LSTM", sequence.lstm, {"words": integers(50, 8)}),
+        Network("GRU", sequence.gru, {"words": integers(50, 8)}),
         Network("C3D", sequence.Volume, {"x": normal(3, 8, 16, 16)}),
         Network("PointNet", sequence.PointNet, {"x": normal(3, 40)}),
         image("MLP-Mixer", sequence.Mixer),

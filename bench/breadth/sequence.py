@@ -73,7 +73,7 @@ class Tcn(nn.Module):
 class Recurrent(nn.Module):
     """Words, a recurrent layer in both directions, classes from the last step."""
 
-    def __init__(self, kind: type[nn.RNNBase], layers: int = 2) -> None:
+    def __init__(self, kind: type[nn.RNNBase], layers: int = 1) -> None:
         super().__init__()
         self.embedding = nn.Embedding(50, 16)
         self.cells = kind(16, 24, num_layers=layers, batch_first=True, bidirectional=True)

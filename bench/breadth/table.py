@@ -11,8 +11,9 @@ _HEAD = """# Torch models: what the door was tried on
 
 Written by `python -m bench.breadth`; do not edit. Every architecture is built with random weights, small and in the
 manner of its publication, from plain torch (`bench/breadth/`) or from a configuration of `transformers`. Batch
-normalizations get the statistics of the data first, linear layers unit gain. Each is captured, calibrated on {batches}
-random batches of {batch}, quantized, run on data it has not seen, exported to ONNX and run in stock ONNX Runtime.
+normalizations get the statistics of the data first, linear layers unit gain. Each is captured, calibrated on
+{batches} random batches of {batch}, quantized, run on data it has not seen, exported to ONNX and run in stock ONNX
+Runtime.
 
 {passed} of {total} pass: every stage works, and ONNX Runtime gives what the quantized torch module gives.
 

@@ -25,7 +25,7 @@ def test_two_operands() -> None:
     ]
     graph = captured(calls, random(2, 3, 4), random(2, 3, 4, seed=1))
     words = ["add", "sub", "sub", "mul", "div", "min", "max", "pow"]
-    assert producers(graph) == [f"eltwise-{word}" for word in words] + ["opaque", "where", "opaque"]
+    assert producers(graph) == [f"eltwise-{word}" for word in words] + ["eltwise-add", "where", "opaque"]
 
 
 def test_activations() -> None:
@@ -82,7 +82,7 @@ def test_products_and_reductions() -> None:
     found = producers(graph)
     assert found[:4] == ["inner-product", "matmul", "matmul", "inner-product"]
     assert found[4:8] == ["reduction-mean", "reduction-sum", "reduction-max", "reduction-max"]
-    assert found[9:] == ["argmax", "matmul", "opaque"]
+    assert found[9:] == ["argmax", "matmul", "matmul"]
 
 
 def test_normalizations() -> None:
@@ -95,3 +95,29 @@ def test_normalizations() -> None:
     calls = [lambda m, x, name=name: getattr(m, name)(x) for name in parts]
     graph = captured(calls, random(2, 4, 5, 5), parts=parts)
     assert producers(graph) == ["batchnorm", "layernorm", "groupnorm", "instancenorm"]
+
+
+def test_operands_of_several_dtypes_and_scales() -> None:
+    calls = [
+        lambda m, x: x * torch.arange(4),
+        lambda m, x: x + (x > 0),
+        lambda m, x: torch.add(x, x, alpha=0.5),
+        lambda m, x: x.argmax(1) / 2,
+        lambda m, x: x.max(),
+    ]
+    graph = captured(calls, random(2, 3, 4))
+    assert producers(graph) == ["eltwise-mul", "eltwise-add", "eltwise-add", "eltwise-div", "reduction-max"]
+
+
+def test_norms_and_variances() -> None:
+    calls = [
+        lambda m, x: torch.linalg.vector_norm(x, dim=1),
+        lambda m, x: functional.normalize(x, dim=-1),
+        lambda m, x: x.norm(2, (1, 2), keepdim=True),
+        lambda m, x: x.var(1),
+        lambda m, x: x.var((1, 2), unbiased=False, keepdim=True),
+        lambda m, x: x.std(2),
+    ]
+    graph = captured(calls, random(2, 3, 4))
+    assert [op.attrs["type"] for op in graph.ops if op.kind == "opaque"] == []
+    assert producers(graph)[:4] == ["sqrt", "eltwise-div", "sqrt", "eltwise-mul"]

@@ -22,12 +22,13 @@ def test_shapes_order_and_axes() -> None:
         lambda m, x: x.contiguous().clone(),
         lambda m, x: x[:, :1].expand(-1, 4, -1, -1),
         lambda m, x: x.repeat(1, 2, 1, 1),
+        lambda m, x: x[0].repeat(2, 3, 1, 1, 1),
         lambda m, x: functional.dropout(x, 0.5, False),
     ]
     graph = captured(calls, random(2, 4, 6, 6))
     assert producers(graph) == [
         "reshape", "reshape", "flatten", "reshape", "transpose", "transpose", "unsqueeze", "squeeze", "eltwise-add",
-        "input", "expand", "tile", "input",
+        "input", "expand", "tile", "tile", "input",
     ]  # fmt: skip
     assert graph.producer(graph.native.returned[0]).attrs["shape"] == (0, 2, 72)  # type: ignore[union-attr]
 
@@ -63,12 +64,14 @@ def test_padding_and_resizing() -> None:
         lambda m, x: functional.interpolate(x, size=(10, 15), mode="bilinear"),
         lambda m, x: functional.interpolate(x, scale_factor=1.5, mode="bilinear", align_corners=True),
         lambda m, x: functional.pixel_shuffle(x, 2),
+        lambda m, x: functional.interpolate(x, scale_factor=2, mode="bicubic"),
+        lambda m, x: functional.interpolate(x, size=(7, 8), mode="bicubic", align_corners=True),
     ]
     graph = captured(calls, random(2, 4, 5, 5))
     found = producers(graph)
     assert found[:3] == ["pad"] * 3
     assert found[4] == "opaque"
-    assert found[5:] == ["resize"] * 3 + ["pixel-shuffle"]
+    assert found[5:] == ["resize"] * 3 + ["pixel-shuffle"] + ["resize"] * 2
 
 
 def test_lookup_and_casts() -> None:

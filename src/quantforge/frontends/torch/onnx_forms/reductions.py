@@ -28,7 +28,7 @@ def _cumulated(w: Writer) -> None:
 
 
 def _variance(w: Writer) -> None:
-    """Mean of squared deviations, times n / (n - correction)."""
+    """Mean of squared deviations, times n / (n - correction); and the mean, where it is asked for."""
     axes = list(w.axes())
     x, keep = w.operand(w.first_of("self", "input"), w.dtype), int(bool(w.arg("keepdim", False)))
     correction = w.arg("correction", 1 if w.arg("unbiased", True) else 0)
@@ -39,7 +39,9 @@ def _variance(w: Writer) -> None:
     off = w.node("Sub", [x, mean])
     found = w.node("ReduceSum", [w.node("Mul", [off, off]), w.constant(axes)], keepdims=keep)
     found = w.node("Div", [found, w.constant(max(count - correction, 0), w.dtype)])
-    w.results(w.node("Sqrt", [found]) if w.called == "std" else found)
+    if w.called in ("std", "std_mean"):
+        found = w.node("Sqrt", [found])
+    w.results(found, mean if keep else w.node("Squeeze", [mean, w.constant(axes)]))
 
 
 def _norm(w: Writer) -> None:
@@ -65,6 +67,8 @@ FORMS: dict[str, Form] = {
     "cumsum": _cumulated,
     "var": _variance,
     "std": _variance,
+    "var_mean": _variance,
+    "std_mean": _variance,
     "linalg_vector_norm": _norm,
     "norm": _norm,
 }

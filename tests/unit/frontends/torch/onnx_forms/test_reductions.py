@@ -16,6 +16,8 @@ def test_reductions() -> None:
         lambda m, x: (x > 0).long().cumsum(2),
         lambda m, x: x.prod(1),
         lambda m, x: torch.var(x, 1),
+        lambda m, x: torch.var_mean(x, 1)[0],
+        lambda m, x: torch.std_mean(x, 2, keepdim=True)[1],
         lambda m, x: torch.std(x, 2, unbiased=False, keepdim=True),
         lambda m, x: torch.linalg.vector_norm(x, 1, 2),
         lambda m, x: torch.linalg.vector_norm(x, float("inf"), 1),
