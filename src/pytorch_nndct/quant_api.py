@@ -37,6 +37,7 @@ from pytorch_nndct.config_choice import chosen_recipe, remark_alignment, remark_
 from pytorch_nndct.custom_op import with_custom_types
 from pytorch_nndct.deploy_check import LastForward
 from pytorch_nndct.exports import OnnxOptions, onnx_file, program_file, torch_script
+from pytorch_nndct.fine_tuning import UntunedUse, fine_tune_by, load_tuned, say_ignored
 from pytorch_nndct.hardware import hardware_aware
 from pytorch_nndct.messages import documented
 from pytorch_nndct.model_file import write_model_file
@@ -109,6 +110,7 @@ class torch_quantizer:  # noqa: N801  the original's name
         write_model_file(self._quantizer.base, self._folder)
         module = self._observed() if self._mode == "calib" else self._loaded_result()
         self._module, self._last = module, LastForward(module, self._quantizer.base)
+        self._untuned = UntunedUse(module, self._folder, self._mode)
 
     @property
     def quant_model(self) -> torch.nn.Module:
@@ -215,20 +217,31 @@ class torch_quantizer:  # noqa: N801  the original's name
         xmodel_file(graph, output_dir, dynamic_batch, self._last.inputs if deploy_check else None)
 
     def fast_finetune(self, run_fn: Any, run_args: Any) -> None:
-        """Not built yet.
+        """Calibrate and tune weights and biases by the batches that ``run_fn(*run_args)`` runs quant_model on.
+
+        Weights go to ``param.pth``; quant_model computes in fixed point from then on. In test mode it does nothing
+        but say so (Q1441).
 
         Raises:
-            UnsupportedError: Q1420.
+            CalibrationError: Q0201 when run_fn does not call quant_model.
+            InputError: Q1444 when neither memory nor disk holds what is kept.
         """
-        raise not_built("fast_finetune", "a call", "go on without it: calibration alone gives a valid model")
+        if self._mode != "calib" or not isinstance(self._module, QuantizedModule):
+            say_ignored("fast_finetune", self._mode, "calib")
+            return
+        fine_tune_by(self._solved(), self._module, run_fn, run_args, self._folder, self._device)
 
     def load_ft_param(self) -> None:
-        """Not built yet.
+        """Load what `fast_finetune` wrote into quant_model; in calib mode it does nothing but say so (Q1441).
 
         Raises:
-            UnsupportedError: Q1420.
+            InputError: Q1442 when ``param.pth`` is missing, or belongs to another model.
         """
-        raise not_built("load_ft_param", "a call", "leave it out")
+        if self._mode != "test" or not isinstance(self._module, QuantizedModule):
+            say_ignored("load_ft_param", self._mode, "test")
+            return
+        load_tuned(self._solved(), self._module, self._folder)
+        self._untuned.settle()
 
     @property
     def deploy_model(self) -> None:
@@ -268,6 +281,7 @@ class torch_quantizer:  # noqa: N801  the original's name
 
     def _graph(self) -> Graph:
         graph = self._solved().graph
+        self._untuned.say()
         if graph is None:
             raise InputError(
                 "Q1410", "export (QUANTIZER_TORCH_NO_CALIBRATION)", "no scales yet", "a calibrated model",

@@ -70,6 +70,11 @@ class QuantizedModule(nn.Module):
         """The graph's inputs out of the arguments of a call; errors as `forward`."""
         return self._calling.inputs(args, kwargs)
 
+    def run_graph(self, graph: Graph) -> None:
+        """Run `graph`, which has the same constants and operators, from now on, and show nobody its values."""
+        self._observer = None
+        self._take(graph)
+
     def _take(self, graph: Graph) -> None:
         """Run `graph` from now on; its constants take the places of those of the same names."""
         self._asked = () if self._observer is None else self._observer.names

@@ -75,7 +75,13 @@ def node_names(graph: Graph) -> dict[str, str]:
     return names
 
 
-def to_json(graph: Graph, version: str, bias_corrected: bool, ranges: Mapping[str, list[float]]) -> str:
+def to_json(
+    graph: Graph,
+    version: str,
+    bias_corrected: bool,
+    ranges: Mapping[str, list[float]],
+    fast_finetuned: bool = False,
+) -> str:
     """The file for a quantized `graph`; entries on one line each. `ranges` are those equalization went by."""
     param = {
         _param(graph, value): [_entry(value.quant)]
@@ -88,7 +94,7 @@ def to_json(graph: Graph, version: str, bias_corrected: bool, ranges: Mapping[st
         "param": param,
         "output": output,
         "input": {},
-        "fast_finetuned": False,
+        "fast_finetuned": fast_finetuned,
         "bias_corrected": bias_corrected,
         "version": version,
         "graph_md5": graph_md5(graph),

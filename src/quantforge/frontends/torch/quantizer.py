@@ -25,6 +25,9 @@ from quantforge.frontends.torch.observe import LoopObserver
 from quantforge.frontends.torch.quant_info import apply_json, ranges_of, to_json
 from quantforge.frontends.torch.run import TorchExecutor
 from quantforge.frontends.torch.scope import scoped
+from quantforge.frontends.torch.tuning.loop import tune_in_loop
+from quantforge.frontends.torch.tuning.options import Tuned, TuneOptions
+from quantforge.frontends.torch.tuning.parameters import with_parameters
 from quantforge.graph import Graph, QuantSpec
 from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.equalize_layers import equalize_layers, grouped_values
@@ -81,6 +84,7 @@ class ModuleQuantizer:
                 "check that the module computes something, or use another configuration",
             )  # fmt: skip
         self.graph: Graph | None = None
+        self._captured, self._tuned = captured, False
         self._ranges: dict[str, list[float]] = {}
         self._observer: LoopObserver | None = None
 
@@ -121,6 +125,8 @@ class ModuleQuantizer:
         Raises:
             CalibrationError: Q0201 when it has seen nothing.
         """
+        if self._tuned and self.graph is not None:
+            return self.graph  # weights are tuned for these scales
         observer = self._observer or LoopObserver(self.base, {}, 0)
         calibration = self._with_constants(observer.calibration())
         graph = solve(
@@ -157,13 +163,32 @@ class ModuleQuantizer:
         """Whether batches may be cut."""
         return all(isinstance((self.base.value(name).shape or (1,))[0], str) for name in self.base.inputs)
 
+    def tune(
+        self, module: QuantizedModule, run: Callable[[], object], options: TuneOptions, device: torch.device
+    ) -> Tuned:
+        """Tune by the batches that `run` calls the observed `module` with; it computes in fixed point from then on.
+
+        Scales stay from then on too, whatever the module is run on. Errors as `tune_in_loop`.
+        """
+        found = tune_in_loop(module, run, lambda: (self.base, self.solve()), self._captured, options, device)
+        self.base, self.graph, self._tuned = found.base, found.graph, True
+        module.run_graph(found.graph)
+        return found
+
+    def load_tuned(self, constants: Mapping[str, NDArray[np.float32]], where: str) -> Graph:
+        """The loaded graph with tuned constants; errors as `with_parameters`."""
+        self.graph = with_parameters(self._solved(), constants, where)
+        self.base, self._tuned = with_parameters(self.base, constants, where), True
+        return self.graph
+
     def quantized_module(self) -> QuantizedModule:
         """The module that computes as the quantized graph says."""
         return QuantizedModule(self._solved(), self._forward)
 
     def quant_info(self, version: str) -> str:
         """The text of ``quant_info.json``."""
-        return to_json(self._solved(), version, self.recipe.correct_bias, self._ranges)
+        corrected = self.recipe.correct_bias
+        return to_json(self._solved(), version, corrected, self._ranges, self._tuned)
 
     def bias_corrections(self) -> dict[str, list[float]]:
         """What bias correction took off each bias, by parameter name."""
