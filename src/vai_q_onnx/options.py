@@ -14,18 +14,17 @@ from typing import Any
 
 from quantforge.calibration.methods import RangeMethod, ScaleKind, Statistic
 from quantforge.diagnostics import InputError, UnsupportedError
-from quantforge.numerics.formats import INT8, INT32, UINT8, IntFormat
+from quantforge.numerics.formats import Format, IntFormat
 from quantforge.quantization.recipe import (
     CPU_PLACEMENT,
     DPU_PLACEMENT,
-    BiasRule,
-    BiasScale,
     Equalization,
     Placement,
     Recipe,
     TensorRule,
 )
-from vai_q_onnx.enums import CalibrationMethod, PowerOfTwoMethod, QuantFormat, QuantType
+from vai_q_onnx.enums import CalibrationMethod, PowerOfTwoMethod, QuantFormat, QuantType, VitisQuantFormat
+from vai_q_onnx.formats import bias_rule, check_formats, format_of
 
 ADAPTIVE_SWEEPS = 100  # CLESteps=-1: until nothing moves any more
 
@@ -118,7 +117,6 @@ ONLY_WITH: dict[str, tuple[str, ...]] = {
     "PowerOfTwoMethod.MinMSE": ("MinMSEMode",),
 }
 
-_FORMATS: dict[Any, IntFormat] = {QuantType.QInt8: INT8, QuantType.QUInt8: UINT8}
 _METHODS = {
     PowerOfTwoMethod.NonOverflow: RangeMethod.NON_OVERFLOW,
     PowerOfTwoMethod.MinMSE: RangeMethod.MSE,
@@ -157,6 +155,7 @@ class Options:
             "calibration_data_reader=None": self.random_data,
             "CalibMovingAverage": self.extra["CalibMovingAverage"],
             "PowerOfTwoMethod.MinMSE": self.calibrate_method is PowerOfTwoMethod.MinMSE,
+            "quant_format=VitisQuantFormat.QDQ": self.quant_format is VitisQuantFormat.QDQ,
         }
         return tuple(
             (name, condition)
@@ -215,18 +214,18 @@ def recipe_of(options: Options) -> Recipe:
     """
     _check_values(options)
     _check_combinations(options)
-    weights = _FORMATS[options.weight_type]
+    weights = format_of("weight_type", options.weight_type)
     return Recipe(
         name="vai_q_onnx",
         activations=_activations(options),
         weights=TensorRule(
-            format=IntFormat(7, signed=weights.signed) if options.reduce_range else weights,
+            format=_reduced(weights) if options.reduce_range else weights,
             scales=ScaleKind.POWER_OF_TWO if options.power_of_two else ScaleKind.FLOAT,
             symmetric=_symmetric_weights(options),
             per_channel=options.per_channel,
             method=_METHODS[options.calibrate_method] if options.power_of_two else RangeMethod.MIN_MAX,
         ),
-        bias=BiasRule(INT8, BiasScale.OWN) if options.enable_dpu else BiasRule(INT32, BiasScale.PRODUCT),
+        bias=bias_rule(options, format_of("activation_type", options.activation_type), weights),
         placement=_placement(options),
         fold_batch_norm=options.optimize_model,
         remove_identity=options.optimize_model,
@@ -240,7 +239,7 @@ def _activations(options: Options) -> TensorRule:
     around_zero = extra["CalibTensorRangeSymmetric"]
     around_zero = options.power_of_two if around_zero is None else around_zero
     return TensorRule(
-        format=_FORMATS[options.activation_type],
+        format=format_of("activation_type", options.activation_type),
         scales=ScaleKind.POWER_OF_TWO if options.power_of_two else ScaleKind.FLOAT,
         symmetric=options.enable_dpu or extra["ActivationSymmetric"] or around_zero,
         method=_METHODS[options.calibrate_method],
@@ -252,7 +251,14 @@ def _activations(options: Options) -> TensorRule:
 def _symmetric_weights(options: Options) -> bool:
     """True by default for signed weights, as in ONNX Runtime; constants with power-of-two scales always are."""
     asked = options.extra["WeightSymmetric"]
-    return options.power_of_two or (options.weight_type is QuantType.QInt8 if asked is None else bool(asked))
+    form = format_of("weight_type", options.weight_type)
+    signed = isinstance(form, IntFormat) and form.signed
+    return options.power_of_two or (signed if asked is None else bool(asked))
+
+
+def _reduced(form: Format) -> Format:
+    """One bit less; a float format has none to spare."""
+    return IntFormat(form.bits - 1, signed=form.signed) if isinstance(form, IntFormat) else form
 
 
 def _check_values(options: Options) -> None:
@@ -265,11 +271,7 @@ def _check_values(options: Options) -> None:
         raise wrong_value("calibrate_method", method, expected, fix)
     if method not in _METHODS:
         raise not_built("calibrate_method", method, ", ".join(map(str, _METHODS)))
-    if options.quant_format is not QuantFormat.QDQ:
-        raise not_built("quant_format", repr(options.quant_format), QuantFormat.QDQ)
-    for where, kind in (("activation_type", options.activation_type), ("weight_type", options.weight_type)):
-        if kind not in _FORMATS:
-            raise not_built(where, repr(kind), "QuantType.QInt8 or QuantType.QUInt8")
+    check_formats(options)
 
 
 def _check_combinations(options: Options) -> None:

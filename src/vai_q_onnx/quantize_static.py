@@ -7,7 +7,7 @@ The arguments become a `Recipe` (options.py) and overrides that keep nodes in fl
     model_output: Where to write the quantized model.
     calibration_data_reader: An object with ``get_next()``, which returns a dict of inputs and None at the end;
         None for one batch of random data.
-    quant_format: `QuantFormat.QDQ`; the others are not built yet.
+    quant_format: Which operators stand for the quantization, see formats.py.
     calibrate_method: How scales are chosen: powers of two, or floats.
     input_nodes: Quantize only what can be reached from these nodes, themselves included.
     output_nodes: Quantize only what these nodes need, themselves included.
@@ -64,6 +64,7 @@ from vai_q_onnx.enums import (
     VitisQuantFormat,
     VitisQuantType,
 )
+from vai_q_onnx.formats import form_of
 from vai_q_onnx.notices import notices_of
 from vai_q_onnx.options import Options, checked_extra, forbidden, not_built, recipe_of, wrong_value
 from vai_q_onnx.random_reader import RandomDataReader
@@ -167,8 +168,9 @@ def _run(
     if reader is None:
         ranges = options.extra["RandomDataReaderInputDataRange"]
         reader = RandomDataReader(input_infos(graph), job.random_shapes, ranges)
-    result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers)
-    emit(result.graph, job.output, recipe=recipe.name, external_data=external_data)
+    form = form_of(options)
+    result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers, form=form)
+    emit(result.graph, job.output, recipe=recipe.name, external_data=external_data, form=form)
     name = str(job.model) if isinstance(job.model, str | PathLike) else graph.name
     notices = (*result.report.notices, *notices_of(result.graph, options))
     return replace(result.report, model=name, notices=notices)

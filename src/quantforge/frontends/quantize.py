@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from quantforge.calibration.data import open_data
 from quantforge.files import check_writable
 from quantforge.frontends.onnx.emit import emit, to_proto
+from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.import_ import import_model
+from quantforge.frontends.onnx.opset_notice import opset_notice
 from quantforge.frontends.onnx.run import OnnxExecutor, input_infos
 from quantforge.graph import Graph
 from quantforge.progress import Listener, peak_memory_bytes
@@ -38,17 +40,19 @@ class Result:
         plan: The spec of every quantized tensor.
         report: What was done, what not and why, and what it costs.
         path: The file that was written, None when no output was asked for.
+        form: Which operators stand for the quantization in `model` and in files.
     """
 
     graph: Graph
     plan: Plan
     report: QuantizationReport
     path: Path | None
+    form: Form = Form.QDQ
 
     @property
     def model(self) -> Any:
         """The quantized model as an in-memory `onnx.ModelProto`."""
-        return to_proto(self.graph, self.report.recipe)
+        return to_proto(self.graph, self.report.recipe, self.form)
 
     def save(self, path: str | Path) -> Path:
         """Write the quantized model; nothing is left behind when it fails.
@@ -56,7 +60,7 @@ class Result:
         Raises:
             InputError: Q0601 when the file cannot be written.
         """
-        return emit(self.graph, path, recipe=self.report.recipe)
+        return emit(self.graph, path, recipe=self.report.recipe, form=self.form)
 
 
 def quantize(
@@ -74,6 +78,7 @@ def quantize(
     threads: int | None = None,
     providers: Sequence[str] = ("CPUExecutionProvider",),
     listener: Listener | None = None,
+    form: Form = Form.QDQ,
 ) -> Result:
     """Quantize a model after training.
 
@@ -92,6 +97,7 @@ def quantize(
         threads: Threads of ONNX Runtime; None leaves the choice to it.
         providers: Execution providers of ONNX Runtime, in order of preference.
         listener: Called with the progress of calibration after every batch.
+        form: Which operators stand for the quantization in the model that is written, see `onnx.forms`.
 
     Raises:
         QuantforgeError: With a code, see ``quantforge explain``; no output is left behind.
@@ -115,7 +121,8 @@ def quantize(
     name, imports = graph.name, [graph]
     del graph  # so that its weights can go once they are folded and equalized
     found = quantize_graph(imports.pop(), executor, source, chosen, sketches=store, listener=listener)
-    path = None if output is None else emit(found.graph, output, recipe=chosen.name)
+    path = None if output is None else emit(found.graph, output, recipe=chosen.name, form=form)
+    raised = opset_notice(found.graph, form)
     seconds = time.perf_counter() - start
     report = assemble(
         found,
@@ -123,12 +130,12 @@ def quantize(
         model=str(model) if isinstance(model, str | Path) else name,
         target=target,
         source=source.description,
-        notices=source.notices,
+        notices=source.notices if raised is None else (*source.notices, raised),
         tool_version=version("quantforge"),
         timings=(imported, *found.timings, _rest(seconds, imported, found)),
         peak_memory_bytes=peak_memory_bytes(),
     )
-    return Result(found.graph, plan_of(found.graph, chosen.name), report, path)
+    return Result(found.graph, plan_of(found.graph, chosen.name), report, path, form)
 
 
 def _check_writable(output: str | Path | None, sketches: str | Path | None) -> None:

@@ -15,10 +15,7 @@ from quantforge.targets import load_target
 from vai_q_onnx.enums import (
     CalibrationMethod,
     PowerOfTwoMethod,
-    QuantFormat,
     QuantType,
-    VitisQuantFormat,
-    VitisQuantType,
 )
 from vai_q_onnx.options import EXTRA, ONLY_WITH, Options, checked_extra, recipe_of
 
@@ -198,19 +195,6 @@ def test_equalization(steps: int, sweeps: int) -> None:
     assert without is not None and not without.activations and not without.include_bias
     assert recipe_of(options({"CLESteps": 0}, include_cle=True)).equalize is None
     assert recipe_of(options()).equalize is None
-
-
-@pytest.mark.parametrize("format", [QuantFormat.QOperator, *VitisQuantFormat])
-def test_formats_that_are_not_built(format: Any) -> None:
-    with pytest.raises(UnsupportedError, match=r"Q0703 quant_format: .*QDQ, the only value built so far"):
-        recipe_of(options(quant_format=format))
-
-
-@pytest.mark.parametrize("kind", [*VitisQuantType, QuantType.QInt16])
-@pytest.mark.parametrize("argument", ["activation_type", "weight_type"])
-def test_types_that_are_not_built(argument: str, kind: Any) -> None:
-    with pytest.raises(UnsupportedError, match=f"Q0703 {argument}: found .*{kind.name}"):
-        recipe_of(options(**{argument: kind}))
 
 
 def test_a_calibration_method_of_onnx_runtime_that_is_not_built() -> None:

@@ -100,7 +100,7 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True, form: Fo
     """
     native = graph.native if isinstance(graph.native, NativeModel) else NativeModel({"": _DEFAULT_OPSET}, 0)
     source = native.opsets.get("", 0)
-    opset = _needed_opset(graph, source, form)
+    opset = needed_opset(graph, form)
     opsets = {**native.opsets, "": opset} if opset else dict(native.opsets)
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     standard = [entry for entry in imports if entry.domain == ""]
@@ -130,7 +130,13 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True, form: Fo
     return Built(model, builder.arrays)
 
 
-def _needed_opset(graph: Graph, source: int, form: Form) -> int:
+def needed_opset(graph: Graph, form: Form = Form.QDQ) -> int:
+    """The opset in which `graph` is written: its own, or a newer one that an operator or a format needs.
+
+    Raises:
+        UnsupportedError: Q0602 to Q0604, Q0610 for a spec that the form cannot express.
+    """
+    source = graph.native.opsets.get("", 0) if isinstance(graph.native, NativeModel) else _DEFAULT_OPSET
     needs = [lower.least_opset(op) for op in graph.ops if _native(op) is None]
     return max([source, *needs, pairs.least_opset(graph.quantized(), form)])
 
