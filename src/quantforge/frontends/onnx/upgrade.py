@@ -252,6 +252,13 @@ def _split_18(node: Any, upgrade: Upgrade) -> list[Any]:
     return [node]
 
 
+def _grid_sample_20(node: Any, upgrade: Upgrade) -> list[Any]:
+    """bilinear and bicubic are called linear and cubic for any number of axes."""
+    mode = _take(node, "mode", b"bilinear").decode()
+    node.attribute.append(helper.make_attribute("mode", mode.removeprefix("bi")))
+    return [node]
+
+
 def _group_norm_21(node: Any, upgrade: Upgrade) -> list[Any]:
     raise upgrade.refuse(node, "a scale per group")
 
@@ -290,6 +297,7 @@ _RULES: dict[str, tuple[tuple[int, Rule], ...]] = {
     "Unsqueeze": ((13, _AXES),),
     "ReduceSum": ((13, _AXES),),
     "Split": ((13, _moved("split", 1)), (18, _split_18)),
+    "GridSample": ((20, _grid_sample_20),),
     "GroupNormalization": ((21, _group_norm_21),),
     **dict.fromkeys(_REDUCTIONS, ((18, _AXES),)),
 }

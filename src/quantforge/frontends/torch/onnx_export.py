@@ -68,7 +68,9 @@ def _written(
     """The graph that the shared emitter writes, and what is left to do to its model."""
     if opset is not None and opset not in OPSETS:
         raise _refused(opset, f"{OPSETS.start} to {OPSETS.stop - 1}", "leave opset_version out")
-    written, functions = with_custom_nodes(with_onnx_nodes(graph), partial(to_onnx, opset=opset))
+    written, functions = with_custom_nodes(
+        with_onnx_nodes(graph, opset or _DEFAULT_OPSET), partial(to_onnx, opset=opset)
+    )
     if vai:
         written = with_vai_nodes(written)
     modes = rounded_to_even(written)

@@ -6,12 +6,12 @@ from quantforge.diagnostics import UnsupportedError
 from quantforge.frontends.torch.names import packet_name
 from quantforge.frontends.torch.native import NativeCall, NativeModule
 from quantforge.frontends.torch.onnx_forms.table import FORMS
-from quantforge.frontends.torch.onnx_forms.writer import NoFormError, Writer
+from quantforge.frontends.torch.onnx_forms.writer import OPSET, NoFormError, Writer
 from quantforge.graph import Graph, Op
 
 
-def with_onnx_nodes(graph: Graph) -> Graph:
-    """A copy of `graph` in which opaque ATen calls are ONNX nodes; operators of other libraries stay as they are.
+def with_onnx_nodes(graph: Graph, opset: int = OPSET) -> Graph:
+    """A copy of `graph` in which opaque ATen calls are ONNX nodes of `opset`; other opaque calls stay as they are.
 
     Raises:
         UnsupportedError: Q0605 for a call without an ONNX form, which it names.
@@ -28,7 +28,7 @@ def with_onnx_nodes(graph: Graph) -> Graph:
             raise _refusal(op, f"aten.{name}, which is not in the table of ONNX forms")
         else:
             try:
-                form(Writer(written, op, native, symbols))
+                form(Writer(written, op, native, symbols, opset))
             except NoFormError as reason:
                 raise _refusal(op, f"aten.{name} with {reason}") from reason
     return written

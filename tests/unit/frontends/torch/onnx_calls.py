@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,14 @@ def exported(
     *inputs: Any,
     parts: Mapping[str, Any] | None = None,
     batches: tuple[int, ...] = (2, 3),
+    opsets: tuple[int | None, ...] = (None, 21),
 ) -> set[str]:
     """Names of the opaque ATen operators of `Calls`, whose results agree on batches of several sizes."""
     module = Calls(functions, parts).eval()
     graph = import_module(module, inputs)
-    model = to_onnx(graph).SerializeToString()
-    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
-    for batch in batches:
+    for batch, opset in product(batches, opsets):
+        model = to_onnx(graph, opset=opset).SerializeToString()
+        session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
         more = tuple(torch.cat([item, item.flip(0)])[:batch] for item in inputs)
         feeds = {name: item.numpy() for name, item in zip(graph.inputs, more, strict=True)}
         found = dict(zip(graph.outputs, session.run(list(graph.outputs), feeds), strict=True))

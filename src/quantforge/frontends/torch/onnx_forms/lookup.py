@@ -157,7 +157,7 @@ def _whole(w: Writer, axis: int) -> str:
     size = shape[axis]
     if isinstance(size, int):
         return w.constant([size])
-    return w.node("Shape", [w.source.name], "int64", start=axis, end=axis + 1)
+    return w.size_of(w.source.name, axis)
 
 
 def _argsort(w: Writer) -> None:

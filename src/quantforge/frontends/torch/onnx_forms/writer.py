@@ -1,7 +1,8 @@
 """Writes one opaque ATen call as ONNX nodes.
 
-A form reads the call's arguments by their names in the schema and adds nodes in opset 17; whoever writes the model
-upgrades them. What depends on the sizes of a run (`Size`) is computed by nodes from the shapes of the graph's inputs.
+A form reads the call's arguments by their names in the schema and adds nodes as of opset 17; the writer puts them in
+the opset of the model. What depends on the sizes of a run (`Size`) is computed by nodes from the shapes of the
+graph's inputs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from quantforge.frontends.torch.native import NativeCall, Ref, Size
 from quantforge.graph import Array, Graph, Op, Origin, Value
 
 LAST = np.iinfo(np.int64).max
+OPSET = 17
 _FLOATS = ("float16", "float32", "float64")
+
+
+# The first opset of operators that are younger than the oldest opset written, 13; by what they can do since then.
+_SINCE = {"Trilu": 14, "GridSample": 16}
+_SINCE_REDUCTION = {"add": 16, "mul": 16, "max": 18, "min": 18}
+_AXES_AS_INPUT = 18  # of reductions; ReduceSum has them since 13
+_GRID_MODES = 20  # linear and cubic, before that bilinear and bicubic
 
 
 class NoFormError(Exception):
@@ -29,9 +38,14 @@ class Writer:
     """One call on its way into `graph`."""
 
     def __init__(
-        self, graph: Graph, op: Op, native: NativeCall, symbols: Mapping[str, tuple[str, int]]
+        self,
+        graph: Graph,
+        op: Op,
+        native: NativeCall,
+        symbols: Mapping[str, tuple[str, int]],
+        opset: int = OPSET,
     ) -> None:
-        self.graph, self.op = graph, op
+        self.graph, self.op, self.opset = graph, op, opset
         self._symbols = symbols
         self._count = 0
         self.called = packet_name(native.target) or str(native.target)
@@ -186,6 +200,11 @@ class Writer:
         """The shape of a tensor when the model runs."""
         return self.node("Shape", [name], "int64")
 
+    def size_of(self, name: str, axis: int) -> str:
+        """The size of an axis when the model runs, as a tensor [1]."""
+        ends = (self.constant([axis]), self.constant([axis + 1]))
+        return self.node("Slice", [self.shape(name), *ends, self.constant([0])])
+
     def _size(self, item: Any) -> str:
         if isinstance(item, Size):
             return self._expression(item.expression)
@@ -201,8 +220,7 @@ class Writer:
             known = self._symbols.get(str(expression))
             if known is None:
                 self.refuse(f"a size {expression} that no input tells")
-            name, axis = known
-            return self.node("Shape", [name], "int64", start=axis, end=axis + 1)
+            return self.size_of(*known)
         op_type = {
             "Add": "Add",
             "Mul": "Mul",
@@ -225,12 +243,26 @@ class Writer:
     def _add(
         self, op_type: str, inputs: Sequence[str], outputs: Sequence[str], attrs: Mapping[str, Any]
     ) -> None:
+        inputs, attrs = self._in_opset(op_type, inputs, dict(attrs))
         name = self.graph.fresh_name(f"{outputs[0]}.node")
         proto = helper.make_node(op_type, list(inputs), list(outputs), name, **attrs)
         record = NativeNode(proto, tuple(range(len(inputs))))
         said = {"type": op_type, "domain": ""}
         origin = Origin((self.op.name,), None, record)
         self.graph.add_op(Op("opaque", name, tuple(inputs), tuple(outputs), said, origin))
+
+    def _in_opset(
+        self, op_type: str, inputs: Sequence[str], attrs: dict[str, Any]
+    ) -> tuple[Sequence[str], dict[str, Any]]:
+        """Inputs and attributes as the opset has them."""
+        since = max(_SINCE.get(op_type, 0), _SINCE_REDUCTION.get(attrs.get("reduction", ""), 0))
+        if self.opset < since:
+            self.refuse(f"opset {self.opset}, while ONNX has it since {since}: ask for opset_version={since}")
+        if op_type.startswith("Reduce") and "axes" in attrs and self.opset >= _AXES_AS_INPUT:
+            inputs = [*inputs, self.constant(attrs.pop("axes"))]
+        if op_type == "GridSample" and self.opset >= _GRID_MODES:
+            attrs["mode"] = {"bilinear": "linear", "bicubic": "cubic"}.get(attrs["mode"], attrs["mode"])
+        return inputs, attrs
 
 
 def is_float(dtype: str) -> bool:

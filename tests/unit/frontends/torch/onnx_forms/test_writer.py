@@ -42,6 +42,16 @@ def test_sizes_of_the_run_come_from_the_inputs() -> None:
     sympy = pytest.importorskip("sympy", reason="comes with torch")
     w = writer(torch.ops.aten.ones.default, [Size(2 * sympy.Symbol("s0")), 3])
     w.sizes(w.arg("size"))
-    assert [op.attrs["type"] for op in w.graph.ops] == ["Shape", "Mul", "Concat"]
+    assert [op.attrs["type"] for op in w.graph.ops] == ["Shape", "Slice", "Mul", "Concat"]
     with pytest.raises(NoFormError, match="a size s9 that no input tells"):
         w.sizes([Size(sympy.Symbol("s9")), 1])
+
+
+def test_what_an_opset_does_not_have_is_refused_with_the_opset_that_does() -> None:
+    w = writer(torch.ops.aten.tril.default, Ref(0))
+    w.opset = 13
+    with pytest.raises(NoFormError, match="ask for opset_version=14"):
+        w.node("Trilu", ["x"], upper=0)
+    w.opset = 18
+    w.node("ReduceMax", ["x"], axes=[1], keepdims=0)
+    assert len(w.graph.ops[-1].inputs) == 2
