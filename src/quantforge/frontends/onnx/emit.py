@@ -23,6 +23,7 @@ from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx.build import Built, build
 from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.native import element_type
+from quantforge.frontends.onnx.qoperator import with_integer_operators
 from quantforge.frontends.onnx.wire import message_header
 from quantforge.graph import Array, Graph
 
@@ -80,7 +81,10 @@ def to_proto(graph: Graph, recipe: str = "", form: Form = Form.QDQ) -> Any:
 
 
 def _built(graph: Graph, recipe: str, form: Form) -> Built:
-    built = build(graph, form=form)
+    if form is Form.QOPERATOR:
+        built = build(with_integer_operators(graph))
+    else:
+        built = build(graph, form=form)
     notes: Mapping[str, str] = {"quantforge.version": _version(), "quantforge.recipe": recipe}
     metadata = dict(getattr(graph.native, "metadata", {}))
     metadata |= {key: value for key, value in notes.items() if value}
