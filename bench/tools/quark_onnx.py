@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ def main() -> None:
         limit_default_threads(job.threads)
     config = getattr(quark, f"{job.options['config']}_QCONFIG")
     config.extra_options = {**(config.extra_options or {}), **job.options.get("extra", {})}
+    model, data, output = (str(Path(name or "").resolve()) for name in (job.model, job.data, job.output))
+    os.chdir(Path(output).parent)  # it writes tables into the working folder
     with watch.phase("calibrate"):  # calibration and the rest cannot be told apart from outside
-        quark.ModelQuantizer(config).quantize_model(job.model, str(Path(job.output or "")), _reader(job))
-    answer(job, watch)
+        quark.ModelQuantizer(config).quantize_model(model, output, _reader(replace(job, data=data)))
+    answer(replace(job, output=output), watch)
 
 
 def _reader(job: Any) -> Any:
