@@ -20,6 +20,7 @@ _REPEAT = re.compile(r"@\d+")
 _ATTRIBUTE = re.compile(r"\[([^\]]*)\]")
 _MARKER = "_empty_nn_module_stack_from_metadata_hook"
 _LIBRARY = ("torch.nn.", "torch.ao.nn.", "torchvision.ops.", "pytorch_nndct.nn.")
+_TRACED = ("torch.export.", "torch.fx.")  # classes of modules that are made of a trace
 _TENSORS = (torch.Tensor, tuple, list)
 _ALIASES = {
     "_native_batch_norm_legit_no_training": "batch_norm",
@@ -56,7 +57,8 @@ class Namer:
         path, kind = _innermost(node)
         if path and len(self._operators[path]) == 1 and kind.startswith(_LIBRARY):
             return self.fresh(path)
-        owner = "" if path else self._owner(node)
+        traced = not kind or kind.startswith(_TRACED)
+        owner = self._owner(node) if not path and traced else ""
         if owner:
             return self.fresh(owner)
         word = str(node.args[0]) if is_custom(node.target) else operator_name(node.target)

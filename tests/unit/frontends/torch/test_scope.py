@@ -29,11 +29,11 @@ from quantforge.quantization.recipe import DPU_CNN  # noqa: E402
 CHAIN = """
 graph "chain"
 input %x: float32[1,4]
-%a: float32[1,4] = relu(%x)  # a
-%b: float32[1,4] = identity(%a)  # b
-%c: float32[1,4] = sigmoid(%b)  # c
-%d: float32[1,4] = identity(%c)  # d
-%y: float32[1,4] = tanh(%d)  # y
+%a: float32[1,4] = relu(%x)  # "a" from nothing
+%b: float32[1,4] = identity(%a)  # "b" from nothing
+%c: float32[1,4] = sigmoid(%b)  # "c" from nothing
+%d: float32[1,4] = identity(%c)  # "d" from nothing
+%y: float32[1,4] = tanh(%d)  # "y" from nothing
 output %y
 """
 

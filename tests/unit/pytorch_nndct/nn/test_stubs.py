@@ -98,3 +98,14 @@ def test_the_names_of_the_guide() -> None:
     from pytorch_nndct import nn as again
 
     assert nndct_nn is again is pytorch_nndct.nn and nndct_nn.QuantStub is QuantStub
+
+
+def test_training_keeps_to_the_same_part() -> None:
+    from pytorch_nndct import QatProcessor
+
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 8, 8)
+    trained = QatProcessor(WholeModule(), x).trainable_model()
+    trained(x).sum().backward()
+    weights = {name.split(".")[0] for name, _ in trained.named_parameters() if "weight_quantizer" in name}
+    assert weights == {"subm0", "subm2"}
