@@ -6,6 +6,7 @@
     VitisQuantFormat.QDQ       VitisQuantizeLinear and VitisDequantizeLinear; with UseQDQVitisCustomOps=False those of
                                domain ai.onnx.contrib, which have 8 bits and powers of two
     VitisQuantFormat.FixNeuron FixNeuron: integers and powers of two
+    VitisQuantFormat.BFPFixNeuron  BFPFixNeuron: numbers that share an exponent, whatever the types (`block_formats`)
 
 Biases of the formats of Vitis AI have a scale of their own and the wider of the two types. So have those of the
 standard's where the product of two scales would be too fine for 32 bits.
@@ -74,6 +75,7 @@ def form_of(options: Options) -> Form:
         QuantFormat.QOperator: Form.QOPERATOR,
         VitisQuantFormat.QDQ: Form.VITIS if options.extra["UseQDQVitisCustomOps"] else Form.CONTRIB,
         VitisQuantFormat.FixNeuron: Form.FIX_NEURON,
+        VitisQuantFormat.BFPFixNeuron: Form.QDQ,  # what is left when block_formats has done its work
     }
     try:
         return forms[options.quant_format]

@@ -14,6 +14,7 @@ from typing import Any
 
 from quantforge.calibration.methods import RangeMethod, ScaleKind, Statistic
 from quantforge.diagnostics import InputError, UnsupportedError
+from quantforge.frontends.onnx.bfp_nodes import BfpAttributes
 from quantforge.numerics.formats import Format, IntFormat
 from quantforge.quantization.recipe import (
     CPU_PLACEMENT,
@@ -94,6 +95,8 @@ EXTRA: dict[str, Key] = {
     "CLESteps": Key(1),
     "CLETotalLayerDiffThreshold": Key(2e-7, only=True),
     "CLEScaleAppendBias": _ON,
+    # attributes of BFPFixNeuron
+    **{name: Key(default) for name, default in BfpAttributes().as_node_attributes().items()},
 }
 
 # Options that act only under another argument; set to anything but their default without it, they get Q0707.
@@ -112,6 +115,7 @@ ONLY_WITH: dict[str, tuple[str, ...]] = {
     ),
     "include_cle": ("CLESteps", "CLEScaleAppendBias"),
     "quant_format=VitisQuantFormat.QDQ": ("UseQDQVitisCustomOps",),
+    "quant_format=VitisQuantFormat.BFPFixNeuron": tuple(BfpAttributes().as_node_attributes()),
     "calibration_data_reader=None": ("RandomDataReaderInputDataRange",),
     "CalibMovingAverage": ("CalibMovingAverageConstant",),
     "PowerOfTwoMethod.MinMSE": ("MinMSEMode",),
@@ -156,6 +160,7 @@ class Options:
             "CalibMovingAverage": self.extra["CalibMovingAverage"],
             "PowerOfTwoMethod.MinMSE": self.calibrate_method is PowerOfTwoMethod.MinMSE,
             "quant_format=VitisQuantFormat.QDQ": self.quant_format is VitisQuantFormat.QDQ,
+            "quant_format=VitisQuantFormat.BFPFixNeuron": self.quant_format is VitisQuantFormat.BFPFixNeuron,
         }
         return tuple(
             (name, condition)

@@ -56,6 +56,7 @@ from quantforge.graph import Graph, Op
 from quantforge.passes.pipeline import Preparation, prepare
 from quantforge.quantization.recipe import Override
 from quantforge.quantization.report import QuantizationReport
+from vai_q_onnx.block_formats import attributes_from, store_in_blocks
 from vai_q_onnx.enums import (
     CalibrationMethod,
     PowerOfTwoMethod,
@@ -168,6 +169,11 @@ def _run(
     if reader is None:
         ranges = options.extra["RandomDataReaderInputDataRange"]
         reader = RandomDataReader(input_infos(graph), job.random_shapes, ranges)
+    if options.quant_format is VitisQuantFormat.BFPFixNeuron:
+        blocks = attributes_from(options.extra)
+        stored, report = store_in_blocks(graph, reader, recipe.with_overrides(overrides), blocks, providers)
+        emit(stored, job.output, recipe=recipe.name, external_data=external_data)
+        return replace(report, notices=(*report.notices, *notices_of(stored, options)))
     form = form_of(options)
     result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers, form=form)
     emit(result.graph, job.output, recipe=recipe.name, external_data=external_data, form=form)

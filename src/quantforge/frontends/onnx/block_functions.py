@@ -67,8 +67,8 @@ def store_attributes(op: Op, shape: Shape | None) -> dict[str, int]:
 
 
 def store_functions(graph: Graph, opset: int) -> list[Any]:
-    """The FunctionProtos that the fake-quantize ops of `graph` call."""
-    ops = [op for op in graph.ops if op.kind == KIND]
+    """The FunctionProtos that the fake-quantize ops of `graph` call, but for those with a node of their own."""
+    ops = [op for op in graph.ops if op.kind == KIND and op.origin.native is None]
     functions = dict.fromkeys(store_function(op, graph.value(op.inputs[0]).shape) for op in ops)
     return [function_proto(function, opset) for function in functions]
 
@@ -84,9 +84,15 @@ def function_proto(function: StoreFunction, opset: int) -> Any:
         )
     else:
         signature = "<axis, after> (x) => (y)"
-        body = _into_blocks(form, function.padded) + _stored(form) + _out_of_blocks(function.padded)
+        body = block_body(form, function.padded)
     head = f'<domain: "{DOMAIN}", opset_import: ["" : {opset}]> {function.name} {signature}'
     return parser.parse_function(f"{head} {{ {body} }}")
+
+
+def block_body(form: BlockFormat, padded: bool, axis: str = "@axis", after: str = "@after") -> str:
+    """The nodes from `x` to `y`, as ONNX text; `axis` and `after` are numbers or attributes of the function."""
+    text = _into_blocks(form, padded).replace("@axis", axis).replace("@after", after)
+    return text + _stored(form) + _out_of_blocks(padded)
 
 
 def _ints(name: str, *numbers: int) -> str:

@@ -16,14 +16,16 @@ from onnx import NodeProto, helper
 
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx import lower, pairs, qdq
+from quantforge.frontends.onnx.bfp_nodes import bfp_functions
 from quantforge.frontends.onnx.block_functions import store_functions
 from quantforge.frontends.onnx.fold import TensorType, captured_names
 from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.native import NOT_A_TENSOR, UNKNOWN, NativeModel, NativeNode, element_type
 from quantforge.frontends.onnx.upgrade import Upgrade, upgrade_nodes
-from quantforge.frontends.onnx.vitis_functions import vitis_functions
+from quantforge.frontends.onnx.vitis_functions import least_opset_of, vitis_functions
 from quantforge.graph import Array, Graph, Op, Value
 from quantforge.graph.quantize import fake_quantize_value
+from quantforge.ops.fake_quantize import KIND
 
 _DEFAULT_OPSET = 17
 _METADATA_IR = 10  # NodeProto.metadata_props exists from here on
@@ -107,7 +109,11 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True, form: Fo
     ir_version = max(native.ir_version, int(helper.find_min_ir_version_for(standard)) if standard else 8, 7)
     builder = _Builder(graph, opset, annotate, ir_version, form)
     _write(builder, native, source)
-    functions = [*store_functions(graph, opset), *vitis_functions(builder.nodes, builder.arrays, opset)]
+    functions = [
+        *store_functions(graph, opset),
+        *vitis_functions(builder.nodes, builder.arrays, opset),
+        *bfp_functions(builder.nodes, opset),
+    ]
     new = dict.fromkeys(function.domain for function in functions if function.domain not in opsets)
     imports += [helper.make_opsetid(domain, 1) for domain in new]
     model = helper.make_model(
@@ -137,7 +143,8 @@ def needed_opset(graph: Graph, form: Form = Form.QDQ) -> int:
         UnsupportedError: Q0602 to Q0604, Q0610 for a spec that the form cannot express.
     """
     source = graph.native.opsets.get("", 0) if isinstance(graph.native, NativeModel) else _DEFAULT_OPSET
-    needs = [lower.least_opset(op) for op in graph.ops if _native(op) is None]
+    needs = [lower.least_opset(op) for op in graph.ops if _native(op) is None or op.kind == KIND]
+    needs += [least_opset_of(op) for op in graph.ops if op.kind == "opaque"]
     return max([source, *needs, pairs.least_opset(graph.quantized(), form)])
 
 

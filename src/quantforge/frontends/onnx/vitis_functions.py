@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from onnx import parser
 
-from quantforge.graph import Array
+from quantforge.graph import Array, Op
 from quantforge.numerics.formats import BFLOAT16, FLOAT16
 from quantforge.numerics.lowfloat import largest_finite
 
@@ -73,6 +73,12 @@ def uses_of(dtype: np.dtype[Any], per_axis: bool = False) -> Uses:
     """The uses of one operator whose zero point is of `dtype`."""
     kinds = _INTEGERS[dtype.itemsize] if dtype.kind in "iu" else frozenset({"float"})
     return Uses(kinds, per_axis)
+
+
+def least_opset_of(op: Op) -> int:
+    """The opset that an imported operator of these domains needs to run as a function; 0 for others."""
+    known = (op.attrs.get("domain"), op.attrs.get("type")) in OPERATORS
+    return _GENERAL_OPSET if known else 0
 
 
 def vitis_functions(nodes: Iterable[Any], arrays: Mapping[str, Array], opset: int) -> list[Any]:
