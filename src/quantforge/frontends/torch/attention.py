@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import fx
 
+from quantforge.frontends.torch.moves import emit_reshape
 from quantforge.frontends.torch.names import packet_name
 from quantforge.frontends.torch.native import dtype_name
 from quantforge.frontends.torch.view import CallView
@@ -28,10 +29,35 @@ def softmax(view: CallView) -> None:
     view.require(view.result.dtype == source.dtype, "a change of dtype")
     axis = view.axis("dim", view.result.ndim)
     scores, masks = _taken_apart(view, view.node.args[0])
+    inner = None if masks else _before_reshape(view, view.node.args[0], axis)
     if masks:
         view.emit("masked-softmax", [scores, *masks], axis=axis)
+    elif inner is not None:
+        scores, masks = _taken_apart(view, inner)
+        shape = view.traced(inner).shape
+        emit_reshape(
+            view, view.emit("masked-softmax", [scores, *masks], "shares", axis=len(shape) - 1), shape
+        )
     else:
         view.emit("softmax", [view.value_of(view.node.args[0])], axis=axis)
+
+
+def _before_reshape(view: CallView, item: Any, axis: int) -> fx.Node | None:
+    """A sum with masks in front of a reshape that leaves the last axis, along which the softmax goes, as it is."""
+    if not isinstance(item, fx.Node) or packet_name(item.target) not in ("view", "reshape", "_unsafe_view"):
+        return None
+    inner, last = item.args[0], view.result.ndim - 1
+    if (
+        axis != last
+        or not isinstance(inner, fx.Node)
+        or view.traced(inner).shape[-1] != view.result.shape[-1]
+    ):
+        return None
+    terms = _terms(inner)
+    masks = [term for term in terms if is_mask(view, term)]
+    data = [term for term in terms if term not in masks]
+    one = len(data) == 1 and _broadcast(view, data) == tuple(view.traced(inner).shape)
+    return inner if masks and one else None
 
 
 def _taken_apart(view: CallView, item: Any) -> tuple[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from quantforge.frontends.torch.native import dtype_name
@@ -19,8 +20,13 @@ def identity(view: CallView) -> None:
 
 def reshape(view: CallView) -> None:
     """view, reshape, flatten, unflatten: sizes as numbers, 0 for a size that stays, -1 for the rest."""
-    source = view.traced(view.node.args[0])
-    before, after = source.shape, view.result.shape
+    source = view.node.args[0]
+    emit_reshape(view, view.value_of(source), view.traced(source).shape)
+
+
+def emit_reshape(view: CallView, value: str, before: Sequence[Any]) -> None:
+    """The call's result is `value`, of sizes `before`, in the shape of the result."""
+    after = view.result.shape
     shape: list[int] = []
     for axis, size in enumerate(after):
         if isinstance(size, int):
@@ -32,9 +38,9 @@ def reshape(view: CallView) -> None:
     view.require(shape.count(-1) <= 1, "two sizes that are known only when running")
     view.require(all(not isinstance(size, int) or size > 0 for size in after), "an empty tensor")
     if len(shape) == 2 and shape[0] in (0, -1) and _same(after[0], before[0]) and len(before) > 1:
-        view.emit("flatten", [view.value_of(view.node.args[0])], axis=1)
+        view.emit("flatten", [value], axis=1)
         return
-    view.emit("reshape", [view.value_of(view.node.args[0])], shape=tuple(shape))
+    view.emit("reshape", [value], shape=tuple(shape))
 
 
 def _same(a: Any, b: Any) -> bool:

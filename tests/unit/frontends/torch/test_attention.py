@@ -59,6 +59,19 @@ def test_masks_that_are_added_or_filled_in_stand_beside_the_scores() -> None:
     assert {"eltwise-sub", "eltwise-mul", "where"} <= kept and "eltwise-add" not in kept
 
 
+def test_windows_whose_mask_is_added_before_a_reshape() -> None:
+    def windows(m: Any, x: Any) -> Any:
+        scores = (x + m.bias).view(x.shape[0] // 2, 2, 3, 4, 4) + m.mask[:, None]
+        return torch.softmax(scores.view(-1, 3, 4, 4), -1)
+
+    mask = torch.where(random(2, 4, 4) > 0, 0.0, -100.0)
+    graph = captured(
+        [windows], random(4, 3, 4, 4), parts={"bias": random(3, 4, 4, seed=1), "mask": mask}, batch=2
+    )
+    assert producers(graph) == ["reshape"]
+    assert [op.kind for op in graph.ops if "softmax" in op.kind] == ["masked-softmax"]
+
+
 def test_log_softmax() -> None:
     graph = captured([lambda m, x: torch.log_softmax(x, 1)], random(2, 3, 4))
     assert producers(graph) == ["log-softmax"]
