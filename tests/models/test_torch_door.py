@@ -27,7 +27,8 @@ from tests.unit.frontends.onnx.text_models import DATA  # noqa: E402
 CALIBRATION, TEST, BATCH = 64, 400, 50
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
-TOP1, AGREEMENT, SQNR = (85, 100), (95, 100), (20, 40)  # of the quantized model; float has 90 percent here
+# Of the quantized model; float has 90 percent here. Without the drift of halves rounded up in its biases: 24 dB.
+TOP1, AGREEMENT, SQNR = (88, 92), (97, 100), (25.3, 27.5)
 CPU = torch.device("cpu")
 
 pytestmark = [
