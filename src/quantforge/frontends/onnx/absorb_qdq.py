@@ -1,4 +1,4 @@
-"""QuantizeLinear and DequantizeLinear to specs: the inverse of `qdq`, on an imported graph.
+"""QuantizeLinear and DequantizeLinear to specs: the inverse of `qdq` and of `vitis_nodes`, on an imported graph.
 
 A pair x -> QuantizeLinear -> DequantizeLinear -> y with equal parameters says that x is stored in integers: the
 pair goes, x carries the spec and y's readers read x. Integers -> DequantizeLinear say that a constant is stored: it
@@ -20,14 +20,31 @@ import numpy as np
 from quantforge.frontends.onnx.native import NativeNode
 from quantforge.frontends.onnx.partial import attributes_of
 from quantforge.frontends.onnx.relook import look_up_again
+from quantforge.frontends.onnx.vitis_functions import (
+    CONTRIB,
+    DEQUANTIZE,
+    FIX_NEURON,
+    NATIVE_DEQUANTIZE,
+    NATIVE_QUANTIZE,
+    QUANTIZE,
+    VAI,
+)
 from quantforge.graph import Array, Graph, Op, QuantSpec, Value
 from quantforge.graph.quantize import dequantize_value
-from quantforge.numerics.formats import Format, IntFormat
+from quantforge.numerics.formats import BFLOAT16, FLOAT16, FloatFormat, Format, IntFormat
 from quantforge.ops.activation import limits
 
 _DOMAINS = ("", "ai.onnx", "com.microsoft")  # the last is ONNX Runtime's, for 16 bits before opset 21
-_FORMATS: dict[str, IntFormat] = {
-    f"{sign}int{bits}": IntFormat(bits, signed=not sign) for sign in ("", "u") for bits in (2, 4, 8, 16, 32)
+_TYPES = {
+    (VAI, QUANTIZE): NATIVE_QUANTIZE,
+    (VAI, DEQUANTIZE): NATIVE_DEQUANTIZE,
+    (CONTRIB, NATIVE_QUANTIZE): NATIVE_QUANTIZE,
+    (CONTRIB, NATIVE_DEQUANTIZE): NATIVE_DEQUANTIZE,
+    (CONTRIB, FIX_NEURON): FIX_NEURON,
+}
+_FORMATS: dict[str, Format] = {
+    **{f"{sign}int{b}": IntFormat(b, signed=not sign) for sign in ("", "u") for b in (2, 4, 8, 16, 32)},
+    **{str(form): form for form in (FLOAT16, BFLOAT16)},
 }
 _WIDEST_ACTIVATION = 16
 _CLIPPED = "_Clip_Output"  # `qdq` saturates formats narrower than their storage by a clip in front
@@ -44,7 +61,7 @@ def absorb(graph: Graph) -> Graph:
         if _type(op) == "DequantizeLinear":
             _constant(work, op)
     for op in graph.ops:
-        if _type(op) == "QuantizeLinear":
+        if _type(op) in (NATIVE_QUANTIZE, FIX_NEURON):
             _pair(work, op)
     result = work.result()
     for op in result.ops:
@@ -94,8 +111,10 @@ class _Work:
 
 def _type(op: Op) -> str:
     """The ONNX type of a quantizing operator, "" for any other."""
-    known = op.kind == "opaque" and op.attrs.get("domain") in _DOMAINS
-    return str(op.attrs.get("type")) if known and isinstance(op.origin.native, NativeNode) else ""
+    if op.kind != "opaque" or not isinstance(op.origin.native, NativeNode):
+        return ""
+    domain, kind = str(op.attrs.get("domain")), str(op.attrs.get("type"))
+    return kind if domain in _DOMAINS else _TYPES.get((domain, kind), "")
 
 
 def _spec(graph: Graph, op: Op) -> QuantSpec | None:
@@ -114,6 +133,8 @@ def _spec(graph: Graph, op: Op) -> QuantSpec | None:
     zeros = (0,) * len(scales) if zero is None else tuple(int(z) for z in zero.reshape(-1))
     if len(zeros) != len(scales):
         return None
+    if isinstance(form, FloatFormat):
+        return QuantSpec(form) if scales == (1.0,) and zeros == (0,) else None
     axis = None
     if len(scales) > 1 or (scale.ndim == 1 and "axis" in attributes):  # a lone scale may come as a list
         axis = int(attributes.get("axis", 1))
@@ -121,7 +142,7 @@ def _spec(graph: Graph, op: Op) -> QuantSpec | None:
 
 
 def _format(graph: Graph, op: Op, zero: Array | None) -> Format | None:
-    """The integers in the middle: the type of the zero point, or of the stored side."""
+    """The numbers in the middle: the type of the zero point, or of the stored side."""
     stored = op.outputs[0] if _type(op) == "QuantizeLinear" else op.inputs[0]
     dtype = str(zero.dtype) if zero is not None else graph.value(stored).dtype
     return _FORMATS.get(dtype)
@@ -168,18 +189,19 @@ class _Pair:
 
 
 def _pair(work: _Work, op: Op) -> None:
-    """Replace one QuantizeLinear and its DequantizeLinear operators by a spec, when they belong together."""
+    """Replace one QuantizeLinear and its DequantizeLinear operators, or one FixNeuron, by a spec."""
     spec = _spec(work.source, op)
-    readers = work.readers(op.outputs[0])
-    back = tuple(reader for reader in readers if _type(reader) == "DequantizeLinear")
-    alone = len(back) == len(readers) and back and op.outputs[0] not in work.source.outputs
+    single = _type(op) == FIX_NEURON
+    readers = () if single else work.readers(op.outputs[0])
+    back = tuple(reader for reader in readers if _type(reader) == NATIVE_DEQUANTIZE)
+    alone = single or (len(back) == len(readers) and back and op.outputs[0] not in work.source.outputs)
     if spec is None or not alone or any(_spec(work.source, reader) != spec for reader in back):
         return
     clip, narrow = _clip_before(work, op, spec)
     real = work.now(op.inputs[0] if clip is None else clip.inputs[0])
     raw = (clip or op).inputs[0]
     work.gone |= {op.name, *(reader.name for reader in back)} | ({clip.name} if clip is not None else set())
-    pair = _Pair(op, real, narrow, tuple(reader.outputs[0] for reader in back))
+    pair = _Pair(op, real, narrow, tuple(reader.outputs[0] for reader in (back or (op,))))
     _place(work, pair, _is_read_raw(work, raw, clip or op, spec))
 
 

@@ -1,9 +1,10 @@
 """BFPFixNeuron of domain com.vai.quantize: a value stored in a block format and read back, as one operator.
 
-Its attributes say the format. `bfp_method` "to_bfp" is plain block floating point, ties to even, "to_bfp_prime_shared"
-shared microexponents, ties away from zero; `bit_width` is 9 more than the bits of a mantissa; `block_size`, and for the
-second method `sub_block_size` and `sub_block_shift_bits`, are counts. Blocks lie along axis 1, the channels, and the
-last one is filled up with zeros. The operator is a function inside the model, so that stock ONNX Runtime runs it.
+Its attributes say the format. `bfp_method` "to_bfp" is plain block floating point, ties to even;
+"to_bfp_prime_shared" is shared microexponents, ties away from zero. `bit_width` is the bits of a mantissa and 9 more;
+`block_size`, and for the second method `sub_block_size` and `sub_block_shift_bits`, are counts. Blocks lie along
+axis 1, the channels, and the last one is filled up with zeros. The operator is a function inside the model, so that
+stock ONNX Runtime runs it.
 
 In the graph it is a fake-quantize operator, which the reference interpreter computes.
 """

@@ -28,6 +28,7 @@ from quantforge.frontends.onnx.native import (
 )
 from quantforge.frontends.onnx.upgrade import WORKING_OPSET, Upgrade, check_opset, upgrade_nodes
 from quantforge.frontends.onnx.view import Mapped
+from quantforge.frontends.onnx.vitis_functions import OPERATORS, vitis_functions
 from quantforge.graph import Array, Graph, Op, Origin, Value
 
 _MAX_ROUNDS = 8
@@ -72,13 +73,18 @@ def import_model(source: Source, check_weights: bool = True) -> Graph:
 def _body(loaded: LoadedModel) -> Body:
     model = loaded.model
     if model.functions:
-        model = loaded.model = inliner.inline_local_functions(model)
+        model = loaded.model = inliner.inline_selected_functions(model, list(OPERATORS), exclude=True)
     opsets = {("" if is_default_domain(o.domain) else o.domain): int(o.version) for o in model.opset_import}
+    known = {node.domain for node in model.graph.node if (node.domain, node.op_type) in OPERATORS}
+    opsets = {**dict.fromkeys(known, 1), **opsets}  # the original tool forgets to import its own domain
     outputs = tuple(output.name for output in model.graph.output)
     body = Body(list(model.graph.node), dict(loaded.arrays), outputs, opsets, int(model.ir_version))
     check_body(body, (proto.name for proto in model.graph.input), loaded.name)
     for node, name in zip(body.nodes, _unique_names(body.nodes), strict=True):
         node.name = name
+    if not model.functions:  # a file of the original tool: its operators are known all the same
+        functions = vitis_functions(body.nodes, body.consts, opsets.get("", WORKING_OPSET))
+        model.functions.extend(functions)
     return body
 
 
@@ -135,7 +141,7 @@ def _native_model(body: Body, loaded: LoadedModel) -> NativeModel:
         metadata={entry.key: entry.value for entry in model.metadata_props},
         inputs={proto.name: proto for proto in _graph_inputs(loaded)},
         outputs={proto.name: proto for proto in model.graph.output},
-        functions=tuple(model.functions),
+        functions=tuple(f for f in model.functions if (f.domain, f.name) not in OPERATORS),
         folder=str(loaded.folder or ""),
     )
 

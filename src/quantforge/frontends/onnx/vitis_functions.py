@@ -112,7 +112,8 @@ def _function(domain: str, name: str, uses: Uses, opset: int) -> Any:
         body = _quantize(uses, opset, _axis(domain), "y")
     else:
         body = _dequantize(uses, opset, _axis(domain), "x")
-    head = f'<domain: "{domain}", opset_import: ["" : {max(opset, _SMALL_OPSET)}]>'
+    least = _SMALL_OPSET if uses.native(opset) else _GENERAL_OPSET
+    head = f'<domain: "{domain}", opset_import: ["" : {max(opset, least)}]>'
     return parser.parse_function(f"{head} {name} <{attributes}> (x, scale, zero_point) => (y) {{ {body} }}")
 
 

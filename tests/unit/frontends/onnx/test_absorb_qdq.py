@@ -13,16 +13,17 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from quantforge.frontends.onnx import OnnxExecutor, import_model, to_proto
 from quantforge.frontends.onnx.absorb_qdq import absorb
+from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.quantize import quantize
 from quantforge.graph import Array, Graph, QuantSpec, Value
 from quantforge.graph.text import print_graph
 from quantforge.graph.verify import verify
-from quantforge.numerics.formats import INT8, INT16, INT32, UINT8, IntFormat
+from quantforge.numerics.formats import BFLOAT16, FLOAT16, INT8, INT16, INT32, UINT8, Format, IntFormat
 from quantforge.ops.interpreter import Interpreter
 from quantforge.ops.registry import KINDS
 from tests.networks import Net
 
-from .text_models import model, random
+from .text_models import model, random, run
 
 QDQ = ("QuantizeLinear", "DequantizeLinear")
 
@@ -228,3 +229,27 @@ def test_formats_survive_the_clip_that_narrows_them(form: IntFormat) -> None:
     back = absorb(import_model(to_proto(graph)))
     assert back.value("x").quant == spec
     assert [op.kind for op in back.ops] == ["eltwise-mul"]
+
+
+@pytest.mark.parametrize("with_functions", [True, False], ids=["ours", "as the original tool writes"])
+@pytest.mark.parametrize("form", [Form.VITIS, Form.CONTRIB, Form.FIX_NEURON], ids=str)
+def test_the_forms_of_vitis_ai_come_back_too(form: Form, with_functions: bool) -> None:
+    found = quantize(network(), [{"x": samples()}], recipe="dpu-cnn", form=form)
+    proto = found.model
+    want = run(proto, {"x": samples()})[0]
+    if not with_functions:
+        del proto.functions[:]
+    back = absorb(import_model(proto))
+    verify(back, KINDS)
+    assert left_over(back) == []
+    assert {v.name: v.quant for v in back.quantized()} == {v.name: v.quant for v in found.graph.quantized()}
+    np.testing.assert_array_equal(run(to_proto(back, form=form), {"x": samples()})[0], want)
+
+
+@pytest.mark.parametrize("types", [(BFLOAT16, FLOAT16), (INT32, INT16)], ids=str)
+def test_wide_types_come_back(types: tuple[Format, Format]) -> None:
+    graph = import_model(model("g (float[N, 3] x) => (y) { y = Mul (x, k) }", k=random(3)))
+    for name, form in zip(("x", "k"), types, strict=True):
+        graph.set_value(replace(graph.value(name), quant=QuantSpec(form)))
+    back = absorb(import_model(to_proto(graph, form=Form.VITIS)))
+    assert [back.value(name).quant for name in ("x", "k")] == [QuantSpec(form) for form in types]

@@ -250,3 +250,33 @@ def test_numpy_helper_agrees_on_every_inline_dtype() -> None:
     for index, array in enumerate(arrays.values()):
         assert np.array_equal(graph.value(f"k{index}").const, array)
     assert len(numpy_helper.to_array(to_proto(graph).graph.initializer[0])) == 600
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint32", "float16"])
+def test_custom_operators_without_a_function_run_after_import(dtype: str) -> None:
+    pair = [
+        helper.make_node(
+            "VitisQuantizeLinear", ["x", "s", "z"], ["q"], "Q", domain="com.vai.quantize", axis=1
+        ),
+        helper.make_node(
+            "VitisDequantizeLinear", ["q", "s", "z"], ["d"], "D", domain="com.vai.quantize", axis=1
+        ),
+        helper.make_node("Relu", ["d"], ["y"]),
+    ]
+    proto = model("g (float[N, 3] x) => (float[N, 3] y) { y = Relu (x) }", opset=13)
+    del proto.graph.node[:]
+    proto.graph.node.extend(pair)
+    arrays = {"s": np.asarray(0.5, np.float32), "z": np.zeros((), dtype)}
+    proto.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    graph = import_model(proto)
+    assert graph.value("d").shape == ("N", 3) and graph.value("q").dtype == dtype
+    made = to_proto(graph)
+    onnx.checker.check_model(made, full_check=True)
+    assert {function.name for function in made.functions} == {"VitisQuantizeLinear", "VitisDequantizeLinear"}
+    x = random(4, 3) * 9
+    if dtype == "float16":
+        want = np.float32(0.5) * x.astype(np.float16).astype(np.float32)
+    else:
+        info = np.iinfo(dtype)
+        want = np.float32(0.5) * np.clip(np.rint(x / np.float32(0.5)), info.min, info.max).astype(np.float32)
+    np.testing.assert_array_equal(run(made, {"x": x})[0], np.maximum(want, 0))
