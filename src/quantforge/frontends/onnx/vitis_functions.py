@@ -3,8 +3,8 @@
     q = saturate(round(x / scale) + zero_point)    in the type of the zero point, ties to even
     y = (q - zero_point) * scale
 
-A zero point of type float16 or bfloat16 stands for that format: q is x, held to the largest finite number. FixNeuron
-is both at once; its attributes `bit_width` and `pos` repeat what the scale and the type say.
+A zero point of type float16 or bfloat16 stands for that format: q is x, held to the largest finite number, and y is
+q; neither the scale nor the zero point count. FixNeuron is both at once; its attributes `bit_width` and `pos` repeat what the scale and the type say.
 
 Where every zero point of the model has 8 or 16 bits, a function is QuantizeLinear, which runtimes fuse; 16 bits need
 opset 21. Otherwise one function serves all types of the model. The ends of the type then come from Cast, which drops
@@ -132,11 +132,7 @@ def _quantize(uses: Uses, opset: int, axis: str, result: str) -> str:
         text += _held(uses)
     chosen = "n" if "float" not in uses.kinds else "h"
     if len(uses.kinds) > 1 and "float" in uses.kinds:
-        text += (
-            _double("half", 0.5)
-            + "half_t = CastLike (half, zero_point) half_d = Cast <to: int = 11> (half_t) "
-        )
-        text += "real = Greater (half_d, none) chosen = Where (real, h, n) "
+        text += _is_real() + "chosen = Where (real, h, n) "
         chosen = "chosen"
     return text + f"{result} = CastLike ({chosen}, zero_point) "
 
@@ -175,10 +171,25 @@ def _held(uses: Uses) -> str:
 def _dequantize(uses: Uses, opset: int, axis: str, source: str) -> str:
     if uses.native(opset):
         return f"y = DequantizeLinear {axis} ({source}, scale, zero_point) "
+    if uses.kinds == {"float"}:
+        return f"y = Cast <to: int = 1> ({source}) "
     text = _parameters(uses) if source == "x" else ""
-    zero = "offset = Cast <to: int = 11> (zeros) "
-    text += f"integers = Cast <to: int = 11> ({source}) {zero} difference = Sub (integers, offset) "
-    return text + "centred = Cast <to: int = 1> (difference) y = Mul (centred, steps) "
+    text += f"integers = Cast <to: int = 11> ({source}) offset = Cast <to: int = 11> (zeros) "
+    text += "difference = Sub (integers, offset) centred = Cast <to: int = 1> (difference) "
+    if "float" not in uses.kinds:
+        return text + "y = Mul (centred, steps) "
+    if source == "x":  # elsewhere `_quantize` has asked
+        text += _double("none", 0.0) + _is_real()
+    text += f"as_it_is = Cast <to: int = 1> ({source}) scaled = Mul (centred, steps) "
+    return text + "y = Where (real, as_it_is, scaled) "
+
+
+def _is_real() -> str:
+    """`real`: whether the type is a float type, where a half stays a half."""
+    text = (
+        _double("half", 0.5) + "half_t = CastLike (half, zero_point) half_d = Cast <to: int = 11> (half_t) "
+    )
+    return text + "real = Greater (half_d, none) "
 
 
 def _parameters(uses: Uses) -> str:
