@@ -24,13 +24,14 @@ from bench.jobs import ROOT
 from bench.models import MODELS
 from bench.training import HELD_OUT, LAYOUT, Images, Training, cifar10, normalized, top1, train
 from pytorch_nndct import QatProcessor
+from pytorch_nndct.apis import torch_quantizer
 from quantforge.frontends.torch.quantizer import ModuleQuantizer
 from quantforge.frontends.torch.training.widths import training_recipe
 
-CALIBRATION = 512
+CALIBRATION, BATCH = 512, 32
 EXAMPLE = torch.zeros(1, 3, 32, 32)
 WIDTHS = {"int8": (8, 8), "w4a8": (4, 8)}
-RUNGS = ("float", "calibrated", "trained")
+RUNGS = ("float", "calibrated", "tuned", "trained")
 Row = dict[str, Any]
 
 
@@ -74,6 +75,7 @@ def climb(setting: Setting, rung: str) -> Row:
     made: dict[str, Callable[[Setting], Any]] = {
         "float": lambda setting: float_model(),
         "calibrated": calibrated,
+        "tuned": tuned,
         "trained": trained,
     }
     module = made[rung](setting)
@@ -100,6 +102,32 @@ def calibrated(setting: Setting) -> Any:
     return quantizer.quantized_module()
 
 
+def tuned(setting: Setting) -> Any:
+    """By `torch_quantizer.fast_finetune`, weights by weights."""
+    images = normalized(setting.learned.pixels[:CALIBRATION])
+    weight_bits, activation_bits = setting.bits
+    work = setting.work / "tuned"
+    work.mkdir(parents=True, exist_ok=True)
+    config = work / "widths.json"
+    kinds = {"weights": weight_bits, "bias": activation_bits, "activation": activation_bits}
+    rows = {kind: {"bit_width": bits} for kind, bits in {**kinds, "input": activation_bits}.items()}
+    config.write_text(json.dumps({"tensor_quantize_config": rows}), "utf-8")
+    options = {"output_dir": work, "device": torch.device("cpu"), "quant_config_file": str(config)}
+
+    def run(model: Any) -> None:
+        with torch.no_grad():
+            for rows in images.split(BATCH):
+                model(rows)
+
+    quantizer = torch_quantizer("calib", float_model(), EXAMPLE, **options)
+    quantizer.fast_finetune(run, (quantizer.quant_model,))
+    run(quantizer.quant_model)
+    quantizer.export_quant_config()
+    tested = torch_quantizer("test", float_model(), EXAMPLE, **options)
+    tested.load_ft_param()
+    return tested.quant_model
+
+
 def trained(setting: Setting) -> Any:
     model = float_model()
     weight_bits, activation_bits = setting.bits
@@ -109,7 +137,7 @@ def trained(setting: Setting) -> Any:
         trainable(normalized(setting.learned.pixels[:CALIBRATION]))  # starts from their calibration
     trainable.to(memory_format=LAYOUT)
     train(trainable, model, setting.learned, setting.training)
-    return processor.to_deployable(trainable, setting.work)
+    return processor.to_deployable(trainable, setting.work / "trained")
 
 
 def store(path: Path, row: Row) -> None:
