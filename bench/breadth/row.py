@@ -21,6 +21,7 @@ from quantforge.graph import Array, Graph
 from quantforge.quantization.recipe import NPU_TRANSFORMER, Recipe
 
 CALIBRATION_BATCHES, BATCH = 4, 2
+MARGIN_DB = 6.0
 RECIPES: dict[str, Recipe] = {"torch-dpu": dpu_recipe(), "npu-transformer": NPU_TRANSFORMER}
 
 Inputs = Mapping[str, Callable[[int, torch.Generator], torch.Tensor]]
@@ -61,12 +62,20 @@ class Row:
     onnx: bool = False
     steps: float | None = None  # largest difference of quantized outputs, in steps of their grid
     relative: float | None = None  # largest difference of float outputs, over the largest value
+    agreement_db: float | None = None  # quantized outputs against their difference to ONNX Runtime, the worst
     failure: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether every stage worked and ONNX Runtime is at most one step or float noise away."""
-        return not self.failure and self.onnx and (self.steps or 0.0) <= 1.0 and (self.relative or 0.0) < 1e-3
+        """Whether every stage worked and ONNX Runtime is at most one step or float noise away.
+
+        Where a float operator lands on a tie, the step grows on its way to the output; it has to stay well below
+        what quantization does.
+        """
+        if self.failure or not self.onnx:
+            return False
+        near = (self.steps or 0.0) <= 1.0 and (self.relative or 0.0) < 1e-3
+        return near or (self.agreement_db or 0.0) >= (self.sqnr_db or 0.0) + MARGIN_DB
 
 
 def measure(network: Network) -> Row:
@@ -104,16 +113,18 @@ def _batch(network: Network, generator: torch.Generator) -> dict[str, torch.Tens
 
 
 def give_unit_gain(module: torch.nn.Module) -> None:
-    """Linear layers that begin with tiny weights, and tokens and positions that begin as zeros, as if trained.
+    """Layers that begin with tiny weights, and tokens and positions that begin as zeros, as if trained.
 
-    Libraries begin with a deviation of 0.02 at any width; in layers as narrow as these nothing would be left of the
-    signal.
+    Libraries begin with a deviation of 0.02 at any width, in some models also around a gain of 0 of batch
+    normalizations; in layers as narrow as these nothing would be left of the signal.
     """
     with torch.no_grad():
         for part in module.modules():
             weight = getattr(part, "weight", None)
             if isinstance(part, torch.nn.Linear) and weight.std() < 0.3 * weight.shape[1] ** -0.5:
                 weight.mul_(weight.shape[1] ** -0.5 / max(float(weight.std()), 1e-12))
+            if isinstance(part, torch.nn.modules.batchnorm._BatchNorm) and weight.abs().mean() < 0.1:
+                weight.fill_(1.0)
         for parameter in module.parameters():
             if parameter.ndim > 1 and not parameter.any():
                 parameter.normal_(0.0, 0.5)
@@ -205,6 +216,8 @@ def compare(graph: Graph, got: list[Array], found: Mapping[str, Array], row: Row
             return
         if expected.size == 0:
             continue
+        if expected.dtype.kind == "f":
+            row.agreement_db = min(_sqnr_db(expected, actual), row.agreement_db or float("inf"))
         difference = float(np.abs(actual.astype(np.float64) - expected.astype(np.float64)).max())
         quant = graph.value(name).quant
         if quant is not None:

@@ -23,7 +23,8 @@ Runtime.
   this says that arithmetic works, not what accuracy a trained model keeps: without training there is no margin.
 - **ONNX Runtime**: largest difference to the quantized torch module, in steps of the output's grid, or relative to
   the largest value where the output is not quantized. Float operators (softmax, layer normalization, gelu) are
-  computed in another order there, and what lies near the middle between two steps may then go to the other one.
+  computed in another order there, and what lies near the middle between two steps may then go to the other one and grow
+  on its way. In dB: the output against that difference.
 - **recipe**: `torch-dpu` is what `torch_quantizer` does by default (int8, powers of two); `npu-transformer` has free
   scales.
 
@@ -67,7 +68,9 @@ def _runtime(row: Row) -> str:
         return "**fails**"
     parts = []
     if row.steps is not None:
-        parts.append("equal" if row.steps == 0 else f"{row.steps:.0f} steps")
+        parts.append(
+            "equal" if row.steps == 0 else f"{row.steps:.0f} steps, {_decibels(row.agreement_db)} dB"
+        )
     if row.relative is not None:
         parts.append("equal" if row.relative == 0 else f"{row.relative:.0e} relative")
     return ", ".join(dict.fromkeys(parts)) or "no output"
