@@ -4,7 +4,8 @@
     y = (q - zero_point) * scale
 
 A zero point of type float16 or bfloat16 stands for that format: q is x, held to the largest finite number, and y is
-q; neither the scale nor the zero point count. FixNeuron is both at once; its attributes `bit_width` and `pos` repeat what the scale and the type say.
+q; neither the scale nor the zero point count. FixNeuron is both operators at once; its attributes `bit_width` and
+`pos` repeat what the scale and the type say.
 
 Where every zero point of the model has 8 or 16 bits, a function is QuantizeLinear, which runtimes fuse; 16 bits need
 opset 21. Otherwise one function serves all types of the model. The ends of the type then come from Cast, which drops
