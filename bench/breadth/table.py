@@ -23,8 +23,8 @@ Runtime.
   this says that arithmetic works, not what accuracy a trained model keeps: without training there is no margin.
 - **ONNX Runtime**: largest difference to the quantized torch module, in steps of the output's grid, or relative to
   the largest value where the output is not quantized. Float operators (softmax, layer normalization, gelu) are
-  computed in another order there, and what lies near the middle between two steps may then go to the other one and grow
-  on its way. In dB: the output against that difference.
+  computed in another order there, and what lies near the middle between two steps may then go to the other one and
+  grow on its way. In dB: the output against that difference.
 - **recipe**: `torch-dpu` is what `torch_quantizer` does by default (int8, powers of two); `npu-transformer` has free
   scales.
 

@@ -18,6 +18,9 @@ CASES: list[dict[str, Any]] = [
     {**NEAREST, "sizes": (1, 2, 8, 15)},
     {"mode": "linear", "coordinate": "half_pixel", "scales": (1.0, 1.0, 2.0, 1.5)},
     {"mode": "linear", "coordinate": "align_corners", "sizes": (1, 2, 8, 9)},
+    {"mode": "cubic", "coordinate": "half_pixel", "scales": (1.0, 1.0, 2.0, 1.5)},
+    {"mode": "cubic", "coordinate": "align_corners", "sizes": (1, 2, 8, 9)},
+    {"mode": "cubic", "coordinate": "half_pixel", "cubic_coeff_a": -0.5, "scales": (1.0, 1.0, 2.0, 2.0)},
     {"mode": "nearest", "coordinate": "half_pixel", "nearest_mode": "ceil", "scales": (1.0, 1.0, 2.0, 2.0)},
 ]
 
@@ -32,4 +35,5 @@ def test_resizing_is_that_of_the_reference_kernel(attrs: dict[str, Any]) -> None
 
 def test_forms_that_torch_does_not_have_are_left_to_the_reference_kernel() -> None:
     assert resize(Op("resize", "up", ("x",), ("y",), CASES[-1])) is None
+    assert resize(Op("resize", "up", ("x",), ("y",), CASES[-2])) is None
     assert resize(Op("resize", "up", ("x",), ("y",), CASES[0])) is not None

@@ -55,3 +55,12 @@ def test_what_is_not_known_is_refused(view: CallView) -> None:
     ):
         with pytest.raises(NotExpressibleError):
             refused()
+
+
+def test_a_row_stands_in_where_it_may_broadcast_and_ops_can_stay_in_float(view: CallView) -> None:
+    item = view.node.args[0]
+    assert view.row_of(item) == "x"
+    view.rows = {item: "x.row"}
+    assert view.row_of(item) == "x.row" and view.value_of(item) == "x"
+    view.keep_float(view.emit("sqrt", ["x"], "root"))
+    assert view.kept == ["pool.root"]
