@@ -39,7 +39,7 @@ class LastForward:
         """
         if self._kept is None:
             raise InputError(
-                "Q1466", "deploy_check (QUANTIZER_TORCH_NO_FORWARD)", "no forward pass of quant_model",
+                "Q1466", "quant_model (QUANTIZER_TORCH_NO_FORWARD)", "no forward pass",
                 "one, whose tensors are written", "run quant_model on an input, then export",
             )  # fmt: skip
         return self._kept
