@@ -96,7 +96,7 @@ def test_every_opset_gives_the_same_numbers(mixed: Graph, opset: int, vai: bool)
 def test_an_opset_too_old_for_the_model_is_refused() -> None:
     graph = import_module(torch.nn.GELU(), torch.zeros(2, 4))
     with pytest.raises(
-        InputError, match="Q1479 opset_version: found 19; expected 20 or newer for this model"
+        InputError, match=r"Q1479 opset_version.*found 19; expected 20 or newer for this model"
     ):
         to_onnx(graph, opset=19)
 
