@@ -18,6 +18,7 @@ VERBS = {
     "run": ("quantforge.cli.run", "run", "Run a compiled model."),
     "compile": ("quantforge.cli.compile_", "compile_", "Compile a quantized model for a DPU."),
     "inspect": ("quantforge.cli.inspect_", "inspect", "Say what of a model runs on a DPU."),
+    "convert": ("quantforge.cli.convert", "convert", "Convert a model file to another form."),
     "targets": ("quantforge.cli.targets", "targets", "List the DPUs, or show one."),
     "cost": ("quantforge.cli.cost", "cost", "Predict what a compiled model costs on a DPU."),
     "doctor": ("quantforge.cli.doctor", "doctor", "Say what works on this machine."),

@@ -22,7 +22,7 @@ from quantforge.frontends.onnx.fold import TensorType, captured_names
 from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.native import NOT_A_TENSOR, UNKNOWN, NativeModel, NativeNode, element_type
 from quantforge.frontends.onnx.upgrade import Upgrade, upgrade_nodes
-from quantforge.frontends.onnx.vitis_functions import least_opset_of, vitis_functions
+from quantforge.frontends.onnx.vitis_functions import CONTRIB, VAI, least_opset_of, vitis_functions
 from quantforge.graph import Array, Graph, Op, Value
 from quantforge.graph.quantize import fake_quantize_value
 from quantforge.ops.fake_quantize import KIND
@@ -104,8 +104,7 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True, form: Fo
     source = native.opsets.get("", 0)
     opset = needed_opset(graph, form)
     opsets = {**native.opsets, "": opset} if opset else dict(native.opsets)
-    imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
-    standard = [entry for entry in imports if entry.domain == ""]
+    standard = [helper.make_opsetid("", opset)] if opset else []
     ir_version = max(native.ir_version, int(helper.find_min_ir_version_for(standard)) if standard else 8, 7)
     builder = _Builder(graph, opset, annotate, ir_version, form)
     _write(builder, native, source)
@@ -114,8 +113,13 @@ def build(graph: Graph, annotate: bool = True, value_info: bool = True, form: Fo
         *vitis_functions(builder.nodes, builder.arrays, opset),
         *bfp_functions(builder.nodes, opset),
     ]
-    new = dict.fromkeys(function.domain for function in functions if function.domain not in opsets)
-    imports += [helper.make_opsetid(domain, 1) for domain in new]
+    opsets |= {function.domain: 1 for function in functions if function.domain not in opsets}
+    used = {node.domain for node in builder.nodes}
+    imports = [
+        helper.make_opsetid(domain, version)
+        for domain, version in opsets.items()
+        if domain in used or domain not in (VAI, CONTRIB)  # specs may stand where their operators were
+    ]
     model = helper.make_model(
         helper.make_graph(
             builder.nodes,

@@ -1,0 +1,8 @@
+"""`quantforge convert onnx-to-onnxtxt` under the original's name."""
+
+import sys
+
+from vai_q_onnx.tool_command import run_conversion
+
+if __name__ == "__main__":
+    sys.exit(run_conversion("onnx-to-onnxtxt"))
