@@ -1,9 +1,9 @@
-"""What the original would have done to this model and this version does not do yet, said as notices.
+"""What this version does otherwise than the original would have, said as notices.
 
-Under ``enable_dpu`` the original imitates a DPU in the float operators and moves positions until every shift fits.
-These steps are on by default, so a script does not ask for them by name; where the model contains an operator that
-one of them would change, a notice (Q0705) names the option and the operators. Options that were set but have nothing
-to act on get Q0707.
+Under ``enable_dpu`` the original splits large average pools. That is on by default, so a script does not ask for it
+by name; where the model has such a pool, a notice (Q0705) names the option and the operators. A shift that still lies
+outside its bounds when positions have moved is named too (Q0715). Options that were set but have nothing to act on
+get Q0707.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from vai_q_onnx.options import Options
 
 NAMED_OPS = 4
 LARGEST_POOL = 512  # elements of a window; SplitLargeKernelPool splits above
-_DPU_AVERAGES = (1, 2, 4, 8)  # sides of windows whose mean is an exact shift
 _SWITCHES = {
     "shift_cut": "AdjustShiftCut",
     "shift_read": "AdjustShiftRead",
@@ -40,12 +39,22 @@ def notices_of(graph: Graph, options: Options) -> tuple[Diagnostic, ...]:
     ]
     if options.enable_dpu:
         found += [_pending(name, ops) for name, ops in _steps(graph, options)]
+        found += [_out_of_reach(name, rows) for name, rows in _broken(graph, options)]
     return tuple(found)
 
 
-def _pending(option: str, ops: list[str]) -> Diagnostic:
+def _counted(ops: list[str]) -> str:
     more = f" and {len(ops) - NAMED_OPS} more" if len(ops) > NAMED_OPS else ""
-    found = f"{', '.join(ops[:NAMED_OPS])}{more}"
+    return f"{', '.join(ops[:NAMED_OPS])}{more}"
+
+
+def _out_of_reach(option: str, rows: list[str]) -> Diagnostic:
+    fix = f"extra_options={{{option!r}: False}} once this is known, or keep these operators in float"
+    return Diagnostic("Q0715", f"option {option}", _counted(rows), "shifts within their bounds", fix)
+
+
+def _pending(option: str, ops: list[str]) -> Diagnostic:
+    found = _counted(ops)
     fix = f"extra_options={{{option!r}: False}} once this is known; the model is valid without it"
     return Diagnostic("Q0705", f"option {option}", found, "this step, which is not built yet", fix)
 
@@ -56,11 +65,14 @@ def _steps(graph: Graph, options: Options) -> Iterator[tuple[str, list[str]]]:
         op for op in graph.ops if any(graph.value(name).quant is not None for name in op.outputs if name)
     ]
     for option, applies in _CHANGES.items():
-        simulated = option in _SIMULATION
-        if options.extra[option] and (options.extra["SimulateDPU"] or not simulated):
+        if options.extra[option]:
             found = [op.name for op in quantized if applies(graph, op)]
             if found:
                 yield option, found
+
+
+def _broken(graph: Graph, options: Options) -> Iterator[tuple[str, list[str]]]:
+    """Shifts that moving positions has not brought into their bounds, because other values share a spec."""
     shifts = load_target("dpu").shifts
     checked = options.extra["IPULimitationCheck"] and options.extra["NPULimitationCheck"]
     if shifts is None or not checked:
@@ -70,14 +82,6 @@ def _steps(graph: Graph, options: Options) -> Iterator[tuple[str, list[str]]]:
         rows = [str(limit) for limit in broken if limit.shift == shift]
         if rows and options.extra[option]:
             yield option, rows
-
-
-def _of_kind(*kinds: str) -> Callable[[Graph, Op], bool]:
-    return lambda graph, op: op.kind in kinds
-
-
-def _rounds_its_mean(graph: Graph, op: Op) -> bool:
-    return op.kind.startswith("avgpool") and any(side not in _DPU_AVERAGES for side in _window(graph, op))
 
 
 def _is_large(graph: Graph, op: Op) -> bool:
@@ -94,17 +98,4 @@ def _window(graph: Graph, op: Op) -> tuple[int, ...]:
     return tuple(side if isinstance(side, int) else 0 for side in shape[2:]) or (0,)
 
 
-_SIMULATION: dict[str, Callable[[Graph, Op], bool]] = {
-    "ConvertLeakyReluToDPUVersion": _of_kind("leaky-relu"),
-    "ConvertSigmoidToHardSigmoid": _of_kind("sigmoid"),
-    "ConvertHardSigmoidToDPUVersion": _of_kind("hard-sigmoid"),
-    "ConvertAvgPoolToDPUVersion": _rounds_its_mean,
-    "ConvertReduceMeanToDPUVersion": _of_kind("reduction-mean"),
-}
-_CHANGES: dict[str, Callable[[Graph, Op], bool]] = {
-    "ConvertBNToConv": _of_kind("batchnorm"),
-    "SplitLargeKernelPool": _is_large,
-    **_SIMULATION,
-    "AdjustHardSigmoid": _of_kind("hard-sigmoid"),
-    "AdjustShiftSwish": _of_kind("swish", "hard-swish"),
-}
+_CHANGES: dict[str, Callable[[Graph, Op], bool]] = {"SplitLargeKernelPool": _is_large}

@@ -24,6 +24,7 @@ from quantforge.quantization.recipe import (
     Recipe,
     TensorRule,
 )
+from vai_q_onnx.dpu_options import arithmetic_of, limits_of
 from vai_q_onnx.enums import CalibrationMethod, PowerOfTwoMethod, QuantFormat, QuantType, VitisQuantFormat
 from vai_q_onnx.formats import bias_rule, check_formats, format_of
 
@@ -83,7 +84,7 @@ EXTRA: dict[str, Key] = {
     "IPULimitationCheck": _ON,
     "NPULimitationCheck": _ON,
     "AdjustShiftCut": _ON,
-    "AdjustShiftBias": _ALWAYS,
+    "AdjustShiftBias": _ON,
     "AdjustShiftRead": _ON,
     "AdjustShiftWrite": _ON,
     "AdjustHardSigmoid": _ON,
@@ -99,6 +100,22 @@ EXTRA: dict[str, Key] = {
     **{name: Key(default) for name, default in BfpAttributes().as_node_attributes().items()},
 }
 
+SIMULATED = (
+    "ConvertLeakyReluToDPUVersion",
+    "ConvertSigmoidToHardSigmoid",
+    "ConvertHardSigmoidToDPUVersion",
+    "ConvertAvgPoolToDPUVersion",
+    "ConvertReduceMeanToDPUVersion",
+)
+ADJUSTED = (
+    "AdjustShiftCut",
+    "AdjustShiftBias",
+    "AdjustShiftRead",
+    "AdjustShiftWrite",
+    "AdjustHardSigmoid",
+    "AdjustShiftSwish",
+)
+
 # Options that act only under another argument; set to anything but their default without it, they get Q0707.
 ONLY_WITH: dict[str, tuple[str, ...]] = {
     "enable_dpu": (
@@ -112,6 +129,8 @@ ONLY_WITH: dict[str, tuple[str, ...]] = {
         "IPULimitationCheck",
         "NPULimitationCheck",
         "AlignPool",
+        *SIMULATED,
+        *ADJUSTED,
     ),
     "include_cle": ("CLESteps", "CLEScaleAppendBias"),
     "quant_format=VitisQuantFormat.QDQ": ("UseQDQVitisCustomOps",),
@@ -236,6 +255,8 @@ def recipe_of(options: Options) -> Recipe:
         remove_identity=options.optimize_model,
         replace_relu6=options.extra["ReplaceClip6Relu"],
         equalize=_equalization(options),
+        dpu_arithmetic=arithmetic_of(options),
+        shift_limits=limits_of(options),
     )
 
 

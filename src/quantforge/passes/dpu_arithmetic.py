@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from quantforge.graph import Graph
-from quantforge.passes.dpu_averages import dpu_averages
+from quantforge.passes.dpu_averages import MEANS, POOLS, dpu_averages
 from quantforge.passes.dpu_hard_sigmoid import dpu_hard_sigmoids, split_hard_swishes
 from quantforge.passes.dpu_leaky_relu import dpu_leaky_relus
+from quantforge.passes.replace_sigmoid import replace_sigmoids
 from quantforge.passes.result import PassResult
 from quantforge.passes.sequence import in_turn
 
@@ -23,8 +24,11 @@ class DpuArithmetic:
     """Which operators compute as a DPU does; see the passes of the same names."""
 
     leaky_relu: bool = True
-    averages: bool = True
+    every_slope: bool = False  # of leaky ReLUs in 256ths, also those that no DPU has
+    averages: bool = True  # of pools
+    means: bool = True
     hard_sigmoid: bool = True  # and hard swish
+    sigmoid: bool = False  # as a hard sigmoid
 
 
 def with_dpu_arithmetic(
@@ -35,10 +39,13 @@ def with_dpu_arithmetic(
 
 
 def _chosen(options: DpuArithmetic, float_ops: Container[str]) -> Iterator[Callable[[Graph], PassResult]]:
+    if options.sigmoid:  # before the hard sigmoids, of which it becomes one
+        yield partial(replace_sigmoids, float_ops=float_ops)
     if options.leaky_relu:
-        yield partial(dpu_leaky_relus, float_ops=float_ops)
-    if options.averages:
-        yield partial(dpu_averages, float_ops=float_ops)
+        yield partial(dpu_leaky_relus, float_ops=float_ops, every_slope=options.every_slope)
+    kinds = (*(POOLS if options.averages else ()), *(MEANS if options.means else ()))
+    if kinds:
+        yield partial(dpu_averages, float_ops=float_ops, kinds=kinds)
     if options.hard_sigmoid:
         yield partial(dpu_hard_sigmoids, float_ops=float_ops)
         yield partial(split_hard_swishes, float_ops=float_ops)

@@ -21,14 +21,21 @@ from quantforge.ops.dims import window_count
 from quantforge.passes.result import Note, PassResult
 
 NAME = "dpu-averages"
+POOLS = ("avgpool1d", "avgpool2d")
+MEANS = ("reduction-mean",)
 
 
-def dpu_averages(graph: Graph, float_ops: Container[str] = ()) -> PassResult:
-    """Changed: average pools of one and two dimensions and means over height and width, except `float_ops`."""
+def dpu_averages(
+    graph: Graph, float_ops: Container[str] = (), kinds: Container[str] = (*POOLS, *MEANS)
+) -> PassResult:
+    """Changed: average pools of one and two dimensions and means over height and width, except `float_ops`.
+
+    Only operators of these `kinds` are looked at.
+    """
     graph = graph.copy()
     changed, notes = [], []
     for op in graph.ops:
-        if op.kind not in ("avgpool1d", "avgpool2d", "reduction-mean") or op.name in float_ops:
+        if op.kind not in (*POOLS, *MEANS) or op.kind not in kinds or op.name in float_ops:
             continue
         if "dpu_factor" in op.attrs:
             continue
@@ -37,7 +44,8 @@ def dpu_averages(graph: Graph, float_ops: Container[str] = ()) -> PassResult:
             notes.append(Note(NAME, op.name, False, found))
             continue
         factor = average_pool_factor(found if len(found) == 2 else (1, *found))
-        graph.replace_op(op.changed(NAME, attrs={**op.attrs, "dpu_factor": tuple(factor)}))
+        attrs = {name: value for name, value in op.attrs.items() if name != "ceil_mode"}  # it adds no window
+        graph.replace_op(op.changed(NAME, attrs={**attrs, "dpu_factor": tuple(factor)}))
         changed.append(op.name)
         notes.append(Note(NAME, op.name, True, _said(factor, found)))
     return PassResult(graph, tuple(changed), tuple(notes))

@@ -10,6 +10,8 @@ ConvertSigmoidToHardSigmoid of its ONNX quantizer.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from quantforge.graph import Graph
 from quantforge.passes.result import Note, PassResult
 
@@ -17,10 +19,10 @@ NAME = "replace-sigmoid"
 SIXTH = {"alpha": 1.0 / 6.0, "beta": 0.5}
 
 
-def replace_sigmoids(graph: Graph) -> PassResult:
-    """Changed: every sigmoid, now a hard-sigmoid of slope 1/6."""
+def replace_sigmoids(graph: Graph, float_ops: Container[str] = ()) -> PassResult:
+    """Changed: every sigmoid except `float_ops`, now a hard-sigmoid of slope 1/6."""
     graph = graph.copy()
-    names = tuple(op.name for op in graph.ops if op.kind == "sigmoid")
+    names = tuple(op.name for op in graph.ops if op.kind == "sigmoid" and op.name not in float_ops)
     for name in names:
         graph.replace_op(graph.op(name).changed(NAME, kind="hard-sigmoid", attrs=SIXTH))
     text = "sigmoid made hard-sigmoid, which differs from it by up to 0.07"

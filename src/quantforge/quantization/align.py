@@ -11,10 +11,12 @@ at the price of coarser weights. A hard sigmoid and a hard swish on the table of
 
     hard sigmoid   i >= 0,  o >= 7          hard swish   i >= 0,  o <= i + 7
 
+Sums and products have limits of their own, see `align_elementwise`.
+
 Values that share a spec move together. Layers are visited in graph order, until nothing moves; only a hard activation
 ever raises a position. Where input and output share one spec, lowering the output changes nothing: that is noted.
 
-Only power-of-two specs of integers of up to 8 bits without zero point are looked at: the registers are those of 8-bit
+Only power-of-two specs of integers of up to 8 bits around zero are looked at: the registers are those of 8-bit
 devices. Whether a compiled model fits is decided once more, by what the compiler has really fused
 (`compiler.fusing.shifts`).
 
@@ -32,8 +34,10 @@ import numpy as np
 from quantforge.graph import Graph, Op
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.law import shift_bias, shift_cut
+from quantforge.numerics.positions import position_of_scale
 from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.result import Note
+from quantforge.quantization.align_elementwise import PRODUCTS, SUMS, elementwise_moves
 from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import BiasScale, Recipe, ShiftLimits
 from quantforge.quantization.rules import bias_rule
@@ -43,7 +47,6 @@ from quantforge.quantization.weights import position_by_error
 NAME = "align-positions"
 _NARROW = 8  # bits that the registers are made for
 _SIXTH_POSITION = 7  # of a hard sigmoid's result
-_HARD = ("hard-sigmoid", "hard-swish")
 
 
 def align_positions(graph: Graph, places: Places, recipe: Recipe) -> tuple[Graph, tuple[Note, ...]]:
@@ -82,7 +85,29 @@ class _Aligner:
         """Move what `op` asks for; whether anything moved."""
         if op.kind in WEIGHTED:
             return self._weighted(op)
-        return op.kind in _HARD and self._hard(op)
+        if op.kind in (*SUMS, *PRODUCTS):
+            return self._elementwise(op)
+        kind = "hard-sigmoid" if op.kind == "sigmoid" and self._hardens() else op.kind
+        asked = {"hard-sigmoid": self.limits.hard_sigmoid, "hard-swish": self.limits.hard_swish}
+        return asked.get(kind, False) and self._hard(op, kind)
+
+    def _elementwise(self, op: Op) -> bool:
+        ins = {name: self._position(name) for name in op.inputs}
+        known = {name: position for name, position in ins.items() if position is not None}
+        if len(known) < len(ins) or len(op.inputs) != 2:
+            return False
+        name = output_value(self.graph, op)
+        position = self._position(name)
+        out = None if position is None else (name, position)
+        moves = list(elementwise_moves(self.graph, op, known, out, self.limits))
+        for move in moves:
+            self._move(op, move.name, move.position, move.why)
+        return bool(moves)
+
+    def _hardens(self) -> bool:
+        """Whether sigmoids will be hard ones."""
+        arithmetic = self.recipe.dpu_arithmetic
+        return arithmetic is not None and arithmetic.sigmoid
 
     def finish(self) -> None:
         """Solve biases anew that depend on what has moved."""
@@ -99,7 +124,7 @@ class _Aligner:
         if i is None or w is None:
             return False
         moved = False
-        if o is not None:
+        if o is not None and self.limits.cut:
             cut = shift_cut(i, w, o)
             if cut < self.limits.least_cut:
                 if op.inputs[0] in self.shared.get(out, ()):
@@ -114,7 +139,7 @@ class _Aligner:
     def _bias(self, op: Op, i: int, w: int) -> bool:
         """Coarser weights where the bias would saturate; the lower bound is kept when it is solved."""
         bias = self.graph.const(op, 2)
-        rule = bias_rule(op, self.recipe) if bias is not None else None
+        rule = bias_rule(op, self.recipe) if bias is not None and self.limits.bias else None
         if bias is None or rule is None or self._position(op.inputs[2]) is None:
             return False
         if rule.scale is not BiasScale.OWN or not isinstance(rule.format, IntFormat):
@@ -126,15 +151,15 @@ class _Aligner:
             return False
         return self._move(op, op.inputs[1], w - (shift - self.limits.most_bias), f"shift_bias was {shift}")
 
-    def _hard(self, op: Op) -> bool:
+    def _hard(self, op: Op, kind: str) -> bool:
         i, o = self._position(op.inputs[0]), self._position(op.outputs[0])
         moved = False
         if i is not None and i < 0:
             moved |= self._move(op, op.inputs[0], 0, f"its input was at {i}")
             i = 0
-        if o is not None and op.kind == "hard-sigmoid" and o < _SIXTH_POSITION:
+        if o is not None and kind == "hard-sigmoid" and o < _SIXTH_POSITION:
             moved |= self._move(op, op.outputs[0], _SIXTH_POSITION, f"its output was at {o}")
-        if i is not None and o is not None and op.kind == "hard-swish" and o > i + _SIXTH_POSITION:
+        if i is not None and o is not None and kind == "hard-swish" and o > i + _SIXTH_POSITION:
             moved |= self._move(op, op.outputs[0], i + _SIXTH_POSITION, f"its output was at {o}")
         return moved
 
@@ -142,7 +167,8 @@ class _Aligner:
         spec = self.graph.value(name).quant if name else None
         if spec is None or not isinstance(spec.format, IntFormat) or spec.format.bits > _NARROW:
             return None
-        return spec.position
+        middle = 0 if spec.format.signed else 1 << (spec.format.bits - 1)
+        return position_of_scale(spec.scale[0]) if spec.zero_point == (middle,) else None
 
     def _move(self, op: Op, name: str, position: int, why: str) -> bool:
         for member in self.shared.get(name, (name,)):

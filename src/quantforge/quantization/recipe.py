@@ -192,13 +192,20 @@ class ShiftLimits:
         least_cut <= shift_cut <= most_cut,    min(0, shift_cut - most_cut) <= shift_bias <= most_bias
 
     `least_bias` replaces the lower bound of shift_bias where it is given. The ONNX quantizer of Vitis AI goes up to
-    15, the PyTorch one to 16: 15 suits both.
+    15, the PyTorch one to 16: 15 suits both. The other fields say which limits move positions; `read` and `write` are
+    those of sums and products, see `quantization.align_elementwise`. A bias is always within its bounds.
     """
 
     least_cut: int = 0
     most_cut: int = 16
     least_bias: int | None = None
     most_bias: int = 15
+    cut: bool = True
+    bias: bool = True
+    hard_sigmoid: bool = True
+    hard_swish: bool = True
+    read: bool = False
+    write: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from quantforge.graph import Graph, QuantSpec, Value
 from quantforge.numerics.formats import INT8
 from quantforge.numerics.rounding import Rounding
 from quantforge.ops.interpreter import Interpreter
-from quantforge.passes.dpu_averages import dpu_averages
+from quantforge.passes.dpu_averages import MEANS, POOLS, dpu_averages
 from tests.networks import Net
 
 
@@ -108,3 +108,8 @@ def test_it_computes_the_integers_of_the_hardware(seed: int, kernel: tuple[int, 
     windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3)).sum(axis=(-2, -1))
     whole = (windows * numerator + (1 << (shift - 1))) >> shift
     np.testing.assert_array_equal(found * 16, np.clip(whole, -128, 127))
+
+
+def test_only_the_kinds_that_are_asked_for() -> None:
+    assert dpu_averages(pool((3, 3)), kinds=MEANS).notes == ()
+    assert dpu_averages(pool((3, 3)), kinds=POOLS).changed == ("p",)

@@ -26,3 +26,11 @@ def test_the_dpus_slope_and_float_operators_are_left_alone() -> None:
     first = net.add("leaky-relu", "a", ("x",), alpha=26 / 256)
     graph = net.done(net.add("leaky-relu", "b", (first,), alpha=0.1))
     assert dpu_leaky_relus(graph, {"b"}).notes == ()
+
+
+@pytest.mark.parametrize(("slope", "parts"), [(0.01, 3), (0.2, 51), (0.1, 26), (0.0999, 26)])
+def test_every_slope_in_256ths_where_that_is_asked_for(slope: float, parts: int) -> None:
+    net = Net()
+    result = dpu_leaky_relus(net.done(net.add("leaky-relu", "a", ("x",), alpha=slope)), every_slope=True)
+    assert result.graph.op("a").attrs["alpha"] == parts / 256
+    assert f"{parts}/256" in result.notes[0].text and ("CPU" in result.notes[0].text) == (parts != 26)

@@ -287,14 +287,14 @@ def test_what_a_dpu_would_do_otherwise_is_logged(
 ) -> None:
     onnx.save(
         model(
-            "agraph (float[n,3,6,6] x) => (float[n,3,1,1] y) { r = Relu (x) [g] y = GlobalAveragePool (r) }"
+            "agraph (float[n,3,32,32] x) => (float[n,3,1,1] y) { r = Relu (x) [g] y = GlobalAveragePool (r) }"
         ),
         paths[0],
     )
     vai_q_onnx.quantize_static(*paths, None, enable_dpu=True, print_summary=False)
-    assert "Q0705 option ConvertAvgPoolToDPUVersion: found g;" in caplog.text
+    assert "Q0705 option SplitLargeKernelPool: found g;" in caplog.text
     caplog.clear()
-    off = {"SimulateDPU": False}
+    off = {"SplitLargeKernelPool": False}
     vai_q_onnx.quantize_static(*paths, None, enable_dpu=True, extra_options=off, print_summary=False)
     assert "Q0705" not in caplog.text
 
