@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from vai_q_onnx.custom_library import get_library_path
 from vai_q_onnx.dump_model import dump_model
 from vai_q_onnx.enums import (
     CalibrationDataReader,
@@ -26,5 +27,6 @@ __all__ = [
     "VitisQuantType",
     "__version__",
     "dump_model",
+    "get_library_path",
     "quantize_static",
 ]

@@ -1,0 +1,1 @@
+"""Where the original keeps the operators that it registers by being imported."""
