@@ -44,14 +44,14 @@ _ON, _OFF, _ALWAYS, _NEVER = Key(True), Key(False), Key(True, only=True), Key(Fa
 EXTRA: dict[str, Key] = {
     "ActivationSymmetric": _OFF,
     "WeightSymmetric": Key(None),
-    "UseUnsignedReLU": _NEVER,
-    "QuantizeBias": _ALWAYS,
+    "UseUnsignedReLU": _OFF,
+    "QuantizeBias": _ON,
     "RemoveInputInit": _ALWAYS,
     "EnableSubgraph": _NEVER,
-    "ForceQuantizeNoInputCheck": _NEVER,
-    "MatMulConstBOnly": _NEVER,
+    "ForceQuantizeNoInputCheck": _OFF,
+    "MatMulConstBOnly": _OFF,
     "AddQDQPairToWeight": _NEVER,
-    "OpTypesToExcludeOutputQuantization": Key([], only=True),
+    "OpTypesToExcludeOutputQuantization": Key([]),
     "DedicatedQDQPair": _NEVER,
     "QDQOpTypePerChannelSupportToAxis": Key({}, only=True),
     "UseQDQVitisCustomOps": _ON,
@@ -249,7 +249,10 @@ def recipe_of(options: Options) -> Recipe:
             per_channel=options.per_channel,
             method=_METHODS[options.calibrate_method] if options.power_of_two else RangeMethod.MIN_MAX,
         ),
-        bias=bias_rule(options, format_of("activation_type", options.activation_type), weights),
+        bias=replace(
+            bias_rule(options, format_of("activation_type", options.activation_type), weights),
+            keep_float=not options.extra["QuantizeBias"],
+        ),
         placement=_placement(options),
         fold_batch_norm=options.optimize_model,
         remove_identity=options.optimize_model,
@@ -309,13 +312,19 @@ def _check_combinations(options: Options) -> None:
         if options.weight_type is not QuantType.QInt8:
             wrong.append(f"weight_type={options.weight_type!s}")
         names = ("WeightSymmetric", "CalibTensorRangeSymmetric")
-        wrong += [f"{name}=False" for name in names if extra[name] is False]
+        wrong += [f"{name}=False" for name in (*names, "QuantizeBias") if extra[name] is False]
+        wrong += ["UseUnsignedReLU=True"] if extra["UseUnsignedReLU"] else []
         if wrong:
-            expected = "int8 weights, one power-of-two scale per tensor, symmetric"
+            expected = "int8 weights and biases, one power-of-two scale per tensor, symmetric"
             raise forbidden("enable_dpu=True", wrong[0], expected, "leave it out, or set enable_dpu=False")
     if extra["WeightSymmetric"] is False and (options.per_channel or options.power_of_two):
         where = "per_channel=True" if options.per_channel else f"calibrate_method={options.calibrate_method}"
         raise forbidden(where, "WeightSymmetric=False", "symmetric weights", "leave WeightSymmetric out")
+    if not extra["QuantizeBias"] and options.quant_format is QuantFormat.QOperator:
+        fix = "quant_format=QuantFormat.QDQ, or leave QuantizeBias out"
+        raise forbidden(
+            "quant_format=QOperator", "QuantizeBias=False", "int32 biases, as its operators have", fix
+        )
     if extra["CalibMovingAverage"] and options.calibrate_method is not CalibrationMethod.MinMax:
         where = f"calibrate_method={options.calibrate_method}"
         fix = "CalibrationMethod.MinMax, or leave CalibMovingAverage out"
@@ -344,8 +353,9 @@ def _averaging(options: Options) -> float | None:
 
 
 def _placement(options: Options) -> Placement:
+    forced = options.extra["ForceQuantizeNoInputCheck"]
     if not options.enable_dpu:
-        return CPU_PLACEMENT
+        return replace(CPU_PLACEMENT, force_moves=forced)
     switches = {"leaky-relu": "RemoveQDQConvLeakyRelu", "prelu": "RemoveQDQConvPRelu"}
     off = {kind for kind, switch in switches.items() if not options.extra[switch]}
     return replace(
@@ -353,6 +363,7 @@ def _placement(options: Options) -> Placement:
         fused=_without(DPU_PLACEMENT.fused, off),
         align_pool=options.extra["AlignPool"],
         float_output_joins=False,  # AlignConcat aligns the last concat too
+        force_moves=forced,
     )
 
 

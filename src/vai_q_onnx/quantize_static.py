@@ -54,7 +54,7 @@ from quantforge.frontends.onnx.native import NativeNode
 from quantforge.frontends.quantize import quantize
 from quantforge.graph import Graph, Op
 from quantforge.passes.pipeline import Preparation, prepare
-from quantforge.quantization.recipe import Override
+from quantforge.quantization.recipe import Override, Placement
 from quantforge.quantization.report import QuantizationReport
 from vai_q_onnx.block_formats import attributes_from, store_in_blocks
 from vai_q_onnx.enums import (
@@ -67,6 +67,7 @@ from vai_q_onnx.enums import (
 )
 from vai_q_onnx.formats import form_of
 from vai_q_onnx.notices import notices_of
+from vai_q_onnx.operator_options import BY_OPERATOR, operator_overrides
 from vai_q_onnx.options import Options, checked_extra, forbidden, not_built, recipe_of, wrong_value
 from vai_q_onnx.random_reader import RandomDataReader
 from vai_q_onnx.selection import overrides_of
@@ -164,7 +165,7 @@ def _run(
     recipe = recipe_of(options)
     check_writable(job.output)
     graph = import_model(job.model)
-    overrides = _selected(graph, options, selection)
+    overrides = _selected(graph, options, selection, recipe.placement)
     reader = job.reader
     if reader is None:
         ranges = options.extra["RandomDataReaderInputDataRange"]
@@ -190,14 +191,17 @@ def native_type(op: Op) -> str:
 
 
 def _selected(
-    graph: Graph, options: Options, selection: Mapping[str, tuple[str, ...]]
+    graph: Graph, options: Options, selection: Mapping[str, tuple[str, ...]], placement: Placement
 ) -> tuple[Override, ...]:
     """Overrides that keep in float what the arguments leave out, for the operators that folding leaves over."""
-    if not any(selection.values()):
+    if not any(selection.values()) and not any(options.extra[name] for name in BY_OPERATOR):
         return ()
     fold = options.optimize_model
     folded = prepare(graph, Preparation(remove_identity=fold, fold_batch_norm=fold)).graph
-    return overrides_of(graph, native_type, {op.name for op in folded.ops}, **selection)
+    left = {op.name for op in folded.ops}
+    chosen = overrides_of(graph, native_type, left, **selection) if any(selection.values()) else ()
+    # by name last: what it keeps in float stays so
+    return (*operator_overrides(graph, native_type, left, options.extra, placement), *chosen)
 
 
 def _either(name: str, value: bool, **older: bool | None) -> bool:

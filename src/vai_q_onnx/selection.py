@@ -67,7 +67,7 @@ def overrides_of(
         kept &= _reach(reversed(graph.ops), output_nodes, forward=False)
     kept -= {op.name for op in graph.ops if _named(op, nodes_to_exclude)}
     return tuple(
-        Override(op=_literal(op.name), keep_float=True)
+        Override(op=literal(op.name), keep_float=True)
         for op in graph.ops
         if op.name in left and op.name not in kept
     )
@@ -102,6 +102,6 @@ def _check(where: str, given: Sequence[str], known: Collection[str], near: Colle
             raise InputError("Q0706", where, repr(name), "a name that the model has", fix)
 
 
-def _literal(name: str) -> str:
+def literal(name: str) -> str:
     """A glob that matches `name` alone."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)

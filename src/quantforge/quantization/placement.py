@@ -171,7 +171,7 @@ def _wanted_values(graph: Graph, quantized: list[Op], placement: Placement) -> s
         before = len(wanted)
         for op in moves:
             data = _data(graph, op)
-            if any(name in wanted for name in data) and not all(
+            if (placement.force_moves or any(name in wanted for name in data)) and not all(
                 graph.value(name).is_const for name in op.inputs if name
             ):
                 wanted.update(data)

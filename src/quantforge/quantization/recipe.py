@@ -99,6 +99,8 @@ class Placement:
     spec; graph inputs only where a rule for them says so. That is how float formats are stored. An integer rule
     still holds for `kinds` alone.
 
+    With `force_moves` operators that move data are quantized even where neither side is.
+
     Opaque operators of `custom_types` are computed in float on inputs that carry specs, and so do their outputs.
     """
 
@@ -109,6 +111,7 @@ class Placement:
     align_join: bool = True
     every_value: bool = False
     custom_types: tuple[str, ...] = ()
+    force_moves: bool = False
 
 
 _CONVOLUTIONS = tuple(
