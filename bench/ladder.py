@@ -58,7 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.choose:
         learned, test = learned.part(slice(0, -HELD_OUT)), learned.part(slice(-HELD_OUT, None))
     out = options.out or ROOT / "out" / "bench" / ("ladder-choose" if options.choose else "ladder")
-    training = Training(options.epochs, options.batch, options.weight_rate, options.threshold_rate)
+    training = Training(
+        options.epochs, options.batch, options.weight_rate, options.threshold_rate, options.distilled
+    )
     for name in options.widths:
         setting = Setting(name, learned, test, training, out / name)
         for rung in options.rungs:
@@ -166,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=how.batch)
     parser.add_argument("--weight-rate", type=float, default=how.weight_rate)
     parser.add_argument("--threshold-rate", type=float, default=how.threshold_rate)
+    parser.add_argument("--distilled", type=float, default=how.distilled)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--choose", action="store_true", help="train without the held-out images, judge on them"
