@@ -23,8 +23,8 @@ The arguments become a `Recipe` (options.py) and overrides that keep nodes in fl
     use_external_data_format: Write the weights to a file of their own, ``<model_output>.data``.
     execution_providers: Where ONNX Runtime runs the float model.
     enable_dpu: Make a model for a DPU or an NPU.
-    convert_fp16_to_fp32: Not built yet.
-    convert_nchw_to_nhwc: Not built yet.
+    convert_fp16_to_fp32: Turn a float16 model into float32 first.
+    convert_nchw_to_nhwc: Make a model whose images have their channels last.
     include_cle: Equalize the weights of neighbouring layers first.
     extra_options: Further options, see docs/vai_q_onnx.md.
     print_summary: Print the report; it is logged otherwise.
@@ -66,6 +66,7 @@ from vai_q_onnx.enums import (
     VitisQuantType,
 )
 from vai_q_onnx.formats import form_of
+from vai_q_onnx.model_changes import changed_model
 from vai_q_onnx.notices import notices_of
 from vai_q_onnx.operator_options import BY_OPERATOR, operator_overrides
 from vai_q_onnx.options import Options, checked_extra, forbidden, not_built, recipe_of, wrong_value
@@ -114,8 +115,6 @@ def quantize_static(
     Raises:
         QuantforgeError: With a code, see ``quantforge explain``; no output is left behind.
     """
-    _refuse_unbuilt("convert_fp16_to_fp32", convert_fp16_to_fp32 or fp16_fp32_convert)
-    _refuse_unbuilt("convert_nchw_to_nhwc", convert_nchw_to_nhwc)
     _refuse_unbuilt("debug_mode", debug_mode)
     options = Options(
         quant_format=quant_format,
@@ -140,7 +139,12 @@ def quantize_static(
         nodes_to_exclude=nodes_to_exclude,
     )
     providers, external = _providers(execution_providers), use_external_data_format or None
-    job = _Job(model_input, Path(model_output), calibration_data_reader, random_data_reader_input_shape)
+    changes = {
+        "to_fp32": _either("convert_fp16_to_fp32", convert_fp16_to_fp32, fp16_fp32_convert=fp16_fp32_convert),
+        "to_nhwc": _either("convert_nchw_to_nhwc", convert_nchw_to_nhwc),
+    }
+    output = Path(model_output)
+    job = _Job(model_input, output, calibration_data_reader, random_data_reader_input_shape, changes)
     _tell(_run(job, options, selection, providers, external), print_summary)
 
 
@@ -152,6 +156,7 @@ class _Job:
     output: Path
     reader: Any
     random_shapes: Any
+    changes: Mapping[str, bool]
 
 
 def _run(
@@ -164,9 +169,9 @@ def _run(
     """Import, quantize, write; the report with the door's own notices."""
     recipe = recipe_of(options)
     check_writable(job.output)
-    graph = import_model(job.model)
+    model, reader = changed_model(job.model, job.reader, **job.changes)
+    graph = import_model(model)
     overrides = _selected(graph, options, selection, recipe.placement)
-    reader = job.reader
     if reader is None:
         ranges = options.extra["RandomDataReaderInputDataRange"]
         reader = RandomDataReader(input_infos(graph), job.random_shapes, ranges)
