@@ -32,6 +32,10 @@ FILE = click.Path(path_type=Path)
     type=FILE,
     help="Add the remedies of an earlier report.json, or lines of a .toml file.",
 )
+@click.option(
+    "--form", type=click.Choice(["qdq", "qoperator", "vitis", "contrib", "fix-neuron"]), default="qdq",
+    show_default=True, help="Operators that stand for the quantization.",
+)  # fmt: skip
 @click.option("--report", type=FILE, help="Folder for report.html, report.json and plan.json.")
 @click.option(
     "--inspect", "dpus", multiple=True, metavar="DPU", help="With --report: also say what runs on this DPU."
@@ -45,6 +49,7 @@ def quantize(
     output: Path,
     sketches: Path | None,
     remedies: Path | None,
+    form: str,
     report: Path | None,
     dpus: tuple[str, ...],
     as_json: bool,
@@ -56,6 +61,7 @@ def quantize(
     from quantforge.cli.apply import apply_remedies
     from quantforge.cli.report_folder import report_folder, write_reports
     from quantforge.files import check_writable
+    from quantforge.frontends.onnx.forms import Form
     from quantforge.frontends.quantize import quantize as run
     from quantforge.quantization.recipe_file import load_recipe
     from quantforge.reporting import print_report, to_json
@@ -79,6 +85,7 @@ def quantize(
             samples=data.samples,
             batch_size=data.batch,
             sketches=sketches,
+            form=Form(form),
         )
         page = None if folder is None else write_reports(result, folder, targets)
     if as_json:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -37,6 +38,15 @@ def test_it_writes_a_model_that_agrees(tmp_path: Path, capsys: pytest.CaptureFix
     ]
     assert np.mean(answers[0] == answers[1]) >= 0.97  # 124 of 128: SQNR is about 25 dB
     assert files_in(tmp_path) == ["int8.onnx"]
+
+
+@pytest.mark.parametrize(("form", "kind"), [("qoperator", "QLinearConv"), ("fix-neuron", "FixNeuron")])
+def test_the_form_of_the_file(form: str, kind: str, tmp_path: Path) -> None:
+    output = tmp_path / "q.onnx"
+    assert main(["quantize", MODEL, "--data", DATA, "-o", str(output), "--form", form]) == 0
+    assert kind in {node.op_type for node in onnx.load(output).graph.node}
+    images = {"image": np.load(DATA)}
+    assert onnxruntime.InferenceSession(str(output)).run(None, images)[0].shape == (128, 10)
 
 
 def test_json_is_the_whole_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
