@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf import text_format
@@ -16,9 +17,12 @@ from google.protobuf import text_format
 from quantforge.diagnostics import InputError
 from quantforge.files import write_atomic
 from quantforge.frontends.onnx.absorb_qdq import absorb
-from quantforge.frontends.onnx.emit import emit
+from quantforge.frontends.onnx.channels_last import channels_last
+from quantforge.frontends.onnx.emit import emit, tensor_proto
 from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.import_ import import_model
+from quantforge.frontends.onnx.load import load_model
+from quantforge.frontends.onnx.to_float32 import to_float32
 from quantforge.graph import Graph, QuantSpec
 from quantforge.numerics.formats import INT8, UINT8
 from quantforge.ops.channels import WEIGHTED
@@ -107,6 +111,13 @@ def _from_text(source: Path, target: Path) -> Path:
     return write_atomic(target, model.SerializeToString())
 
 
+def _whole(source: Path) -> Any:
+    """The model as one ModelProto, weights inside."""
+    loaded = load_model(source)
+    loaded.model.graph.initializer.extend(tensor_proto(name, array) for name, array in loaded.arrays.items())
+    return loaded.model
+
+
 CONVERSIONS = {
     "qdq-to-qop": Conversion(
         "QDQ, or operators of Vitis AI, to operators on integers.", _in_form(Form.QOPERATOR)
@@ -119,6 +130,14 @@ CONVERSIONS = {
     "s8s8-to-u8s8": Conversion(
         "int8 activations to uint8 ones, the same numbers; integer kernels of most processors want these.",
         lambda source, target: emit(with_unsigned_activations(quantized_graph(source)), target),
+    ),
+    "fp16-to-fp32": Conversion(
+        "A float16 model to float32.",
+        lambda source, target: write_atomic(target, to_float32(_whole(source)).SerializeToString()),
+    ),
+    "nchw-to-nhwc": Conversion(
+        "Inputs and outputs that are images with their channels last.",
+        lambda source, target: write_atomic(target, channels_last(_whole(source))[0].SerializeToString()),
     ),
     "onnx-to-onnxtxt": Conversion("A model to the text of its protobuf.", _to_text),
     "onnxtxt-to-onnx": Conversion("The text of a protobuf to a model.", _from_text),

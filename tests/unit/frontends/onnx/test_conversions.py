@@ -12,7 +12,6 @@ import pytest
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx import import_model, to_proto
 from quantforge.frontends.onnx.conversions import (
-    CONVERSIONS,
     convert,
     with_unsigned_activations,
     without_specs,
@@ -114,7 +113,23 @@ def test_text_and_back(folder: Path) -> None:
         convert("onnxtxt-to-onnx", text, folder / "back.onnx")
 
 
-@pytest.mark.parametrize("name", [name for name in CONVERSIONS if "onnxtxt" not in name])
+def test_halves_become_singles(tmp_path: Path) -> None:
+    proto = model("g (float16[N, 3] x) => (float16[N, 3] y) { y = Mul (x, k) }", k=K.astype(np.float16))
+    onnx.save(proto, tmp_path / "half.onnx")
+    written = convert("fp16-to-fp32", tmp_path / "half.onnx", tmp_path / "single.onnx")
+    x = random(2, 3)
+    np.testing.assert_array_equal(run(written, {"x": x})[0], x * K.astype(np.float16).astype(np.float32))
+
+
+def test_channels_last(tmp_path: Path) -> None:
+    proto = model("g (float[1, 3, 8, 8] x) => (float[1, 3, 8, 8] y) { y = Neg (x) }")
+    onnx.save(proto, tmp_path / "nchw.onnx")
+    written = convert("nchw-to-nhwc", tmp_path / "nchw.onnx", tmp_path / "nhwc.onnx")
+    x = random(1, 8, 8, 3)
+    np.testing.assert_array_equal(run(written, {"x": x})[0], -x)
+
+
+@pytest.mark.parametrize("name", ["qdq-to-qop", "customqdq-to-qdq", "remove-qdq", "s8s8-to-u8s8"])
 def test_a_float_model_is_refused_and_nothing_written(name: str, folder: Path) -> None:
     with pytest.raises(InputError, match=r"Q0613 .*float.onnx: found no QuantizeLinear"):
         convert(name, folder / "float.onnx", folder / "none.onnx")

@@ -1,0 +1,8 @@
+"""`quantforge convert nchw-to-nhwc` under the original's name."""
+
+import sys
+
+from vai_q_onnx.tool_command import run_conversion
+
+if __name__ == "__main__":
+    sys.exit(run_conversion("nchw-to-nhwc"))
