@@ -1,7 +1,8 @@
 """The types and formats of `quantize_static`: which number formats, which operators, which scale of the biases.
 
     quant_format               operators
-    QuantFormat.QDQ            those of the standard; Cast pairs for float16 and bfloat16; beyond 16 bits as the next
+    QuantFormat.QDQ            those of the standard; Cast pairs for float16 and bfloat16; beyond 16 bits as the next.
+                               With AddQDQPairToWeight constants stay float32 in front of a pair
     QuantFormat.QOperator      on integers of 8 bits, QDQ where there is none
     VitisQuantFormat.QDQ       VitisQuantizeLinear and VitisDequantizeLinear; with UseQDQVitisCustomOps=False those of
                                domain ai.onnx.contrib, which have 8 bits and powers of two
@@ -71,7 +72,7 @@ def form_of(options: Options) -> Form:
         InputError: Q0702 for a value that is no format.
     """
     forms: dict[Any, Form] = {
-        QuantFormat.QDQ: Form.QDQ,
+        QuantFormat.QDQ: Form.QDQ_PAIRS if options.extra["AddQDQPairToWeight"] else Form.QDQ,
         QuantFormat.QOperator: Form.QOPERATOR,
         VitisQuantFormat.QDQ: Form.VITIS if options.extra["UseQDQVitisCustomOps"] else Form.CONTRIB,
         VitisQuantFormat.FixNeuron: Form.FIX_NEURON,

@@ -13,12 +13,14 @@ import pytest
 
 import vai_q_onnx
 from quantforge.diagnostics import InputError
+from quantforge.frontends.onnx.absorb_qdq import absorb
 from quantforge.frontends.onnx.forms import Form
+from quantforge.frontends.onnx.import_ import import_model
 from quantforge.frontends.quantize import quantize as quantize_graph
 from quantforge.numerics.formats import BFLOAT16, FLOAT16, INT8, INT16, INT32, IntFormat
 from quantforge.ops.interpreter import Interpreter
 from quantforge.quantization.recipe import BiasRule, BiasScale
-from tests.unit.frontends.onnx.text_models import random, run
+from tests.unit.frontends.onnx.text_models import model, random, run
 from tests.unit.vai_q_onnx.test_quantize_static import Reader, network
 from vai_q_onnx.enums import CalibrationMethod, QuantFormat, QuantType, VitisQuantFormat, VitisQuantType
 from vai_q_onnx.formats import bias_rule, check_formats, form_of, format_of
@@ -36,6 +38,7 @@ def options(extra: dict[str, Any] | None = None, **arguments: Any) -> Options:
     ("format", "extra", "form"),
     [
         (QuantFormat.QDQ, {}, Form.QDQ),
+        (QuantFormat.QDQ, {"AddQDQPairToWeight": True}, Form.QDQ_PAIRS),
         (QuantFormat.QOperator, {}, Form.QOPERATOR),
         (VitisQuantFormat.QDQ, {}, Form.VITIS),
         (VitisQuantFormat.QDQ, {"UseQDQVitisCustomOps": False}, Form.CONTRIB),
@@ -191,3 +194,36 @@ def test_operators_of_the_file(
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 17), (domain, 1)]
     want, got = run(network(), {"x": X})[0], run(proto, {"x": X})[0]
     assert 10 * np.log10((want**2).sum() / ((want - got) ** 2).sum()) > 24
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"enable_dpu": True},
+        {"calibrate_method": CalibrationMethod.MinMax, "per_channel": True, "reduce_range": True},
+        {"calibrate_method": CalibrationMethod.MinMax, "weight_type": QuantType.QUInt8},
+    ],
+)
+def test_pairs_behind_float_weights_make_the_same_numbers(arguments: Any, tmp_path: Path) -> None:
+    text = """agraph (float[n,3,6,6] x) => (float[n,4,6,6] y) {
+        h = Conv <kernel_shape = [1, 1]> (x, w, b)
+        y = Sigmoid (h)
+    }"""
+    weights = {"w": random(4, 3, 1, 1), "b": random(4, seed=1)}
+    source, x, outputs = model(text, **weights), random(2, 3, 6, 6, seed=7), []
+    for extra in ({}, {"AddQDQPairToWeight": True}):
+        path = str(tmp_path / "quantized.onnx")
+        vai_q_onnx.quantize_static(source, path, None, extra_options=extra, print_summary=False, **arguments)
+        onnx.checker.check_model(path, full_check=True)
+        outputs.append(run(path, {"x": x})[0])
+    np.testing.assert_array_equal(*outputs)
+    proto = onnx.load(path)
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    pairs = {node.input[0] for node in proto.graph.node if node.op_type == "QuantizeLinear"} & stored.keys()
+    assert pairs == ({"w", "b"} if "enable_dpu" in arguments else {"w"}), "biases of 32 bits have none"
+    assert stored["w"].dtype == np.float32
+    if "reduce_range" not in arguments:
+        np.testing.assert_array_equal(stored["w"], weights["w"])
+    conv = next(op for op in absorb(import_model(path)).ops if op.kind == "conv2d")
+    assert absorb(import_model(path)).value(conv.inputs[1]).quant is not None, "it is read as it was written"

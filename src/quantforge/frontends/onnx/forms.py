@@ -14,6 +14,7 @@ class Form(str, Enum):
     Attributes:
         QDQ: QuantizeLinear and DequantizeLinear of the standard; Cast pairs for float16 and bfloat16; beyond 16 bits
             the operators of `VITIS`.
+        QDQ_PAIRS: The same, but constants of up to 16 bits stay float32 and have a pair of their own.
         VITIS: VitisQuantizeLinear and VitisDequantizeLinear of domain com.vai.quantize, for every format; constants
             stay float32 and have a pair of their own.
         CONTRIB: The same with QuantizeLinear and DequantizeLinear of domain ai.onnx.contrib, which carry `bit_width`
@@ -23,6 +24,7 @@ class Form(str, Enum):
     """
 
     QDQ = "qdq"
+    QDQ_PAIRS = "qdq-pairs"
     VITIS = "vitis"
     CONTRIB = "contrib"
     FIX_NEURON = "fix-neuron"

@@ -1,7 +1,7 @@
 """Which nodes stand for the spec of a value, by form: `qdq` for the standard's, `vitis_nodes` for the others.
 
-In form QDQ a value that the standard's operators cannot store (more than 16 bits, but for biases in int32) has those
-of form VITIS.
+In forms QDQ and QDQ_PAIRS a value that the standard's operators cannot store (more than 16 bits, but for biases in
+int32) has those of form VITIS.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from quantforge.frontends.onnx.qdq import QdqNames
 from quantforge.frontends.onnx.vitis_functions import Uses
 from quantforge.graph import Array, Graph, Value
 
+_STANDARD = (Form.QDQ, Form.QDQ_PAIRS)
 Constant = Callable[[str, Array], str]
 
 
 def form_of(value: Value, form: Form) -> Form:
     """The form in which one value of a model in `form` is written."""
-    return Form.VITIS if form is Form.QDQ and not qdq.is_native(value) else form
+    if form not in _STANDARD:
+        return form
+    if not qdq.is_native(value):
+        return Form.VITIS
+    return form if value.is_const and qdq.has_pair(value) else Form.QDQ
 
 
 def least_opset(values: Iterable[Value], form: Form) -> int:
@@ -35,7 +40,7 @@ def least_opset(values: Iterable[Value], form: Form) -> int:
     for value in values:
         own = form_of(value, form)
         qdq.check_tensor(value)
-        if own is Form.QDQ:
+        if own in _STANDARD:
             needs.append(qdq.least_opset(value))
         else:
             vitis_nodes.check_expressible(value, own)
@@ -68,4 +73,6 @@ def constant_nodes(value: Value, names: QdqNames, constant: Constant, form: Form
     own = form_of(value, form)
     if own is Form.QDQ:
         return qdq.constant_nodes(value, names, constant)
+    if own is Form.QDQ_PAIRS:
+        return qdq.constant_pair(value, names, constant)
     return vitis_nodes.constant_nodes(value, names, constant, own)

@@ -21,7 +21,7 @@ from onnx import helper
 from quantforge.diagnostics import InternalError, UnsupportedError
 from quantforge.frontends.onnx.cast_form import cast_constant, cast_nodes
 from quantforge.graph import Array, Graph, QuantSpec, Value
-from quantforge.graph.quantize import quantize_value
+from quantforge.graph.quantize import fake_quantize_value, quantize_value
 from quantforge.numerics.formats import FloatFormat, IntFormat
 from quantforge.numerics.rounding import Rounding
 from quantforge.ops.channels import WEIGHTED
@@ -170,6 +170,34 @@ def constant_nodes(value: Value, names: QdqNames, constant: Callable[[str, Array
     ]
 
 
+def has_pair(value: Value) -> bool:
+    """Whether QuantizeLinear makes the integers of a constant."""
+    form = spec_of(value).format
+    return isinstance(form, IntFormat) and form.bits <= 16
+
+
+def constant_pair(value: Value, names: QdqNames, constant: Callable[[str, Array], str]) -> list[Any]:
+    """QuantizeLinear and DequantizeLinear behind a float32 constant.
+
+    The constant keeps its numbers, unless QuantizeLinear would make other integers of them: those of formats narrower
+    than their type, and of other roundings than half-even, are rounded here.
+    """
+    spec, data = spec_of(value), np.asarray(value.const)
+    if saturates_early(spec) or spec.rounding is not Rounding.HALF_EVEN:
+        data = np.asarray(fake_quantize_value(data, spec, f"tensor {value.name!r}"))
+    scale = constant(f"{value.name}_scale", _scale(spec))
+    zero = constant(f"{value.name}_zero_point", _zero_point(spec))
+    stored, axis = f"{value.name}_QuantizeLinear_Output", {} if spec.axis is None else {"axis": spec.axis}
+    rows = (
+        ("QuantizeLinear", constant(names.made, data), stored),
+        ("DequantizeLinear", stored, names.read),
+    )
+    return [
+        helper.make_node(kind, [source, scale, zero], [target], f"{value.name}_{kind}", **axis)
+        for kind, source, target in rows
+    ]
+
+
 def _is_bias(value: Value) -> bool:
     spec = spec_of(value)
     return isinstance(spec.format, IntFormat) and spec.format.bits > 16
@@ -192,6 +220,12 @@ def _zero_point(spec: QuantSpec) -> Array:
     return np.asarray(spec.zero_point[0] if spec.axis is None else spec.zero_point, _storage(spec))
 
 
+def saturates_early(spec: QuantSpec) -> bool:
+    """Whether the range of the format ends before that of the type that stores it."""
+    form, limits = spec.format, np.iinfo(_storage(spec))
+    return isinstance(form, IntFormat) and (form.qmin, form.qmax) != (limits.min, limits.max)
+
+
 def saturation_bounds(value: Value, spec: QuantSpec) -> tuple[Array, Array] | None:
     """Real values of the ends of the range, where the stored type reaches further; None where it does not.
 
@@ -199,8 +233,7 @@ def saturation_bounds(value: Value, spec: QuantSpec) -> tuple[Array, Array] | No
         UnsupportedError: Q0602 for such a format with scales along an axis.
     """
     form = spec.format
-    limits = np.iinfo(_storage(spec))
-    if not isinstance(form, IntFormat) or (form.qmin, form.qmax) == (limits.min, limits.max):
+    if not isinstance(form, IntFormat) or not saturates_early(spec):
         return None
     if spec.axis is not None:
         raise UnsupportedError(
