@@ -59,7 +59,7 @@ EXTRA: dict[str, Key] = {
     "CalibMovingAverage": _OFF,
     "CalibMovingAverageConstant": Key(0.01),
     "RandomDataReaderInputDataRange": Key(None),
-    "Int16Scale": _NEVER,
+    "Int16Scale": _OFF,
     "MinMSEMode": Key("All"),
     "extra.Sigmoid.nnapi": _NEVER,
     # changes of the graph for a DPU
@@ -261,6 +261,7 @@ def recipe_of(options: Options) -> Recipe:
         replace_relu6=options.extra["ReplaceClip6Relu"],
         equalize=_equalization(options),
         dpu_arithmetic=arithmetic_of(options),
+        int16_scales=options.extra["Int16Scale"],
         shift_limits=limits_of(options),
     )
 
@@ -315,7 +316,7 @@ def _check_combinations(options: Options) -> None:
             wrong.append(f"weight_type={options.weight_type!s}")
         names = ("WeightSymmetric", "CalibTensorRangeSymmetric")
         wrong += [f"{name}=False" for name in (*names, "QuantizeBias") if extra[name] is False]
-        wrong += ["UseUnsignedReLU=True"] if extra["UseUnsignedReLU"] else []
+        wrong += [f"{name}=True" for name in ("UseUnsignedReLU", "Int16Scale") if extra[name]]
         if wrong:
             expected = "int8 weights and biases, one power-of-two scale per tensor, symmetric"
             raise forbidden("enable_dpu=True", wrong[0], expected, "leave it out, or set enable_dpu=False")
@@ -326,6 +327,11 @@ def _check_combinations(options: Options) -> None:
         fix = "quant_format=QuantFormat.QDQ, or leave QuantizeBias out"
         raise forbidden(
             "quant_format=QOperator", "QuantizeBias=False", "int32 biases, as its operators have", fix
+        )
+    if extra["Int16Scale"] and isinstance(options.quant_format, VitisQuantFormat):
+        fix = "quant_format=QuantFormat.QDQ, or leave Int16Scale out"
+        raise forbidden(
+            f"quant_format={options.quant_format}", "Int16Scale=True", "the standard's operators", fix
         )
     if extra["CalibMovingAverage"] and options.calibrate_method is not CalibrationMethod.MinMax:
         where = f"calibrate_method={options.calibrate_method}"

@@ -39,6 +39,7 @@ from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.channel_statistics import add_channel_sums
 from quantforge.quantization.equalize import equalize
 from quantforge.quantization.hardware import as_hardware
+from quantforge.quantization.int16_scales import with_int16_scales
 from quantforge.quantization.measure import Measurement, add_energies, measure
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import Places
@@ -133,6 +134,7 @@ def quantize_graph(
     statistics = _Statistics(session, places, recipe, sketches, key, watch)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
+    quantized = with_int16_scales(quantized, places, recipe)
     quantized, moved = align_positions(quantized, places, recipe)
     quantized, more = as_hardware(quantized, places, recipe)
     notes = (*notes, *moved, *more)

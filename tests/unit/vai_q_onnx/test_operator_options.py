@@ -128,3 +128,15 @@ def test_operators_that_move_data_can_be_forced(tmp_path: Path) -> None:
     assert set(forced) == {"x", "y", "h", "w", "z"} and forced["x"] == forced["y"]
     kept = quantized(tmp_path, {"ForceQuantizeNoInputCheck": True}, text, weights, nodes_to_exclude=["p"])
     assert set(kept) == {"h", "w", "z"}
+
+
+def test_scales_of_sixteen_bits(tmp_path: Path) -> None:
+    arguments = {"calibrate_method": vai_q_onnx.CalibrationMethod.MinMax}
+    plain = quantized(tmp_path, {}, **arguments)
+    found = quantized(tmp_path, {"Int16Scale": True}, **arguments)
+    assert not (plain["x"][0] * 2**16).is_integer()
+    assert all((row[0] * 2**16).is_integer() for name, row in found.items() if name != "b_quantized")
+    assert abs(found["x"][0] - plain["x"][0]) <= 2.0**-17
+    for wrong in ({"enable_dpu": True}, {"quant_format": vai_q_onnx.VitisQuantFormat.QDQ}):
+        with pytest.raises(InputError, match=r"Q0704 .*: found Int16Scale=True"):
+            quantized(tmp_path, {"Int16Scale": True}, **wrong)
