@@ -52,7 +52,7 @@ EXTRA: dict[str, Key] = {
     "MatMulConstBOnly": _OFF,
     "AddQDQPairToWeight": _OFF,
     "OpTypesToExcludeOutputQuantization": Key([]),
-    "DedicatedQDQPair": _NEVER,
+    "DedicatedQDQPair": _OFF,
     "QDQOpTypePerChannelSupportToAxis": Key({}, only=True),
     "UseQDQVitisCustomOps": _ON,
     "CalibTensorRangeSymmetric": Key(None),

@@ -50,6 +50,7 @@ import onnxruntime
 from quantforge.diagnostics import InputError
 from quantforge.files import check_writable
 from quantforge.frontends.onnx import emit, import_model, input_infos
+from quantforge.frontends.onnx.dedicated_pairs import dedicate_pairs
 from quantforge.frontends.onnx.native import NativeNode
 from quantforge.frontends.quantize import quantize
 from quantforge.graph import Graph, Op
@@ -182,7 +183,8 @@ def _run(
         return replace(report, notices=(*report.notices, *notices_of(stored, options)))
     form = form_of(options)
     result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers, form=form)
-    emit(result.graph, job.output, recipe=recipe.name, external_data=external_data, form=form)
+    finish = dedicate_pairs if options.extra["DedicatedQDQPair"] else None
+    emit(result.graph, job.output, recipe.name, external_data, form, finish)
     name = str(job.model) if isinstance(job.model, str | PathLike) else graph.name
     notices = (*result.report.notices, *notices_of(result.graph, options))
     return replace(result.report, model=name, notices=notices)
