@@ -41,6 +41,20 @@ def test_training_a_small_network_learns_the_teacher() -> None:
     assert top1(trainable, Images(images.pixels, labels), 8) == 100.0
 
 
+def test_every_rung_gives_a_module_in_fixed_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder, "float_model", small)
+    monkeypatch.setattr(ladder, "CALIBRATION", 32)
+    images = Images(pixels(32), torch.arange(32) % 4)
+    setting = ladder.Setting("w4a8", images, images, Training(epochs=1, batch=16), tmp_path)
+    rows = {rung: ladder.climb(setting, rung) for rung in ladder.RUNGS}
+    assert list(rows) == ["float", "calibrated", "tuned", "trained"]
+    assert all(0 <= row["top1"] <= 100 for row in rows.values())
+    assert rows["trained"]["epochs"] == 1 and "epochs" not in rows["tuned"]
+    info = (tmp_path / "tuned" / "quant_info.json").read_text("utf-8")
+    assert '"Small::conv1.weight": [[4,' in info and '"Small::conv1.bias": [[8,' in info
+    assert (tmp_path / "trained" / "deployable.pth").exists()
+
+
 def test_results_are_kept_by_rung(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     for top in (70.0, 80.0):
