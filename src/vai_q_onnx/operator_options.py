@@ -3,6 +3,7 @@
 UseUnsignedReLU                     outputs of ReLU, and of Clip from 0, get a range from 0 on
 MatMulConstBOnly                    MatMul of two computed matrices stays in float
 OpTypesToExcludeOutputQuantization  what these operator types compute stays in float, though they are quantized
+QDQOpTypePerChannelSupportToAxis    which axis of the weights has a scale for each slice: that of output channels
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 
 from quantforge.diagnostics import InputError
 from quantforge.graph import Graph, Op
+from quantforge.ops.channels import output_channel_axis
 from quantforge.quantization.recipe import Override, Part, Placement
 from vai_q_onnx.selection import literal
 
 EXCLUDED = "OpTypesToExcludeOutputQuantization"
-BY_OPERATOR = ("UseUnsignedReLU", "MatMulConstBOnly", EXCLUDED)
+AXES = "QDQOpTypePerChannelSupportToAxis"
+BY_OPERATOR = ("UseUnsignedReLU", "MatMulConstBOnly", EXCLUDED, AXES)
 
 
 def operator_overrides(
@@ -37,11 +40,13 @@ def operator_overrides(
         placement: Which activations are fused into their producers.
 
     Raises:
-        InputError: Q0702 for a list of types that is none, Q0706 for a type that the model does not have.
+        InputError: Q0702 for a list of types that is none, Q0706 for a type that the model does not have, Q0717 for
+            an axis that is not the one of output channels.
     """
     ops = [op for op in graph.ops if op.name in left]
     excluded = extra[EXCLUDED]
     _check_types(excluded, {native_type(op) for op in graph.ops})
+    _check_axes(graph, native_type, extra[AXES])
     found: list[Override] = []
     for op in ops:
         found += _of(graph, op, extra, native_type(op) in excluded, placement)
@@ -75,7 +80,29 @@ def _check_types(given: Any, types: Collection[str]) -> None:
     where = f"extra_options[{EXCLUDED!r}]"
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise InputError("Q0702", where, repr(given), "a list of operator types", f"[{given!r}]")
-    for name in given:
+    _check_known(where, given, types)
+
+
+def _check_axes(graph: Graph, native_type: Callable[[Op], str], axes: Any) -> None:
+    """Refuse axes other than those of output channels, where a sum of products would have many scales."""
+    where = f"extra_options[{AXES!r}]"
+    if not isinstance(axes, Mapping) or any(type(axis) is not int for axis in axes.values()):
+        expected = "a dictionary of operator types and axes"
+        raise InputError("Q0702", where, repr(axes), expected, "{'MatMul': 1}")
+    weighted = [(op, native_type(op), output_channel_axis(op)) for op in graph.ops]
+    own = [
+        (op, kind, axis) for op, kind, axis in weighted if axis is not None and graph.const(op, 1) is not None
+    ]
+    _check_known(where, axes, {kind for _, kind, _ in own})
+    for op, kind, axis in own:
+        rank = len(graph.value(op.inputs[1]).shape or ())
+        if kind in axes and axes[kind] not in (axis, axis - rank):
+            found, expected = f"{{{kind!r}: {axes[kind]}}} for {op.name}", f"{axis}, its output channels"
+            raise InputError("Q0717", where, found, expected, f"{{{kind!r}: {axis}}}, or leave it out")
+
+
+def _check_known(where: str, names: Collection[str], types: Collection[str]) -> None:
+    for name in names:
         if name not in types:
             near = difflib.get_close_matches(str(name), types, n=1, cutoff=0.3)
             fix = repr(near[0]) if near else ", ".join(sorted(types))

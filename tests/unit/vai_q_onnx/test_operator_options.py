@@ -140,3 +140,32 @@ def test_scales_of_sixteen_bits(tmp_path: Path) -> None:
     for wrong in ({"enable_dpu": True}, {"quant_format": vai_q_onnx.VitisQuantFormat.QDQ}):
         with pytest.raises(InputError, match=r"Q0704 .*: found Int16Scale=True"):
             quantized(tmp_path, {"Int16Scale": True}, **wrong)
+
+
+AXES = "QDQOpTypePerChannelSupportToAxis"
+PER_CHANNEL = {"calibrate_method": vai_q_onnx.CalibrationMethod.MinMax, "per_channel": True}
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_the_axis_of_output_channels_is_the_one_that_has_scales(axis: int, tmp_path: Path) -> None:
+    weights = {"w": random(4, 4)}
+    quantized(tmp_path, {AXES: {"MatMul": axis}}, PRODUCTS, weights, **PER_CHANNEL)
+    proto = onnx.load(tmp_path / "quantized.onnx")
+    node = next(node for node in proto.graph.node if node.name == "w_DequantizeLinear")
+    assert [attribute.i for attribute in node.attribute] == [1]
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    assert stored["w_scale"].shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("axes", "text"),
+    [
+        ({"MatMul": 0}, "Q0717 .*: found {'MatMul': 0} for m; expected 1, its output channels"),
+        ({"MatMull": 1}, "Q0706 .*: found 'MatMull'; .*try: 'MatMul'"),
+        ({"MatMul": "1"}, "Q0702 .*expected a dictionary of operator types and axes"),
+        (["MatMul"], "Q0702 .*expected a dictionary of operator types and axes"),
+    ],
+)
+def test_other_axes_are_refused(axes: Any, text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=text):
+        quantized(tmp_path, {AXES: axes}, PRODUCTS, {"w": random(4, 4)}, **PER_CHANNEL)
