@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -44,11 +46,16 @@ def main(arguments: list[str] | None = None) -> int:
     if path is not None:
         path.write_text(page(rows), "utf-8")
     if whole:
-        lines = ",\n".join(json.dumps(asdict(row)) for row in rows)
+        lines = ",\n".join(json.dumps(finite(asdict(row))) for row in rows)
         options.json.write_text(f"[\n{lines}\n]\n", "utf-8")
     passed = sum(row.passed for row in rows)
     print(f"{passed} of {len(rows)} passed in {time.perf_counter() - begin:.0f} s")
     return 0 if passed == len(rows) else 1
+
+
+def finite(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with null for infinity, which JSON does not have: what is equal has no noise."""
+    return {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in record.items()}
 
 
 def told(row: Row) -> str:
