@@ -94,7 +94,7 @@ EXTRA: dict[str, Key] = {
     # cross-layer equalization
     "ReplaceClip6Relu": _OFF,
     "CLESteps": Key(1),
-    "CLETotalLayerDiffThreshold": Key(2e-7, only=True),
+    "CLETotalLayerDiffThreshold": Key(2e-7),
     "CLEScaleAppendBias": _ON,
     # attributes of BFPFixNeuron
     **{name: Key(default) for name, default in BfpAttributes().as_node_attributes().items()},
@@ -132,6 +132,7 @@ ONLY_WITH: dict[str, tuple[str, ...]] = {
         *SIMULATED,
         *ADJUSTED,
     ),
+    "CLESteps=-1": ("CLETotalLayerDiffThreshold",),
     "per_channel": ("QDQOpTypePerChannelSupportToAxis",),
     "include_cle": ("CLESteps", "CLEScaleAppendBias"),
     "quant_format=QuantFormat.QDQ": ("AddQDQPairToWeight",),
@@ -178,6 +179,7 @@ class Options:
             "enable_dpu": self.enable_dpu,
             "include_cle": self.include_cle,
             "per_channel": self.per_channel,
+            "CLESteps=-1": self.include_cle and self.extra["CLESteps"] == -1,
             "calibration_data_reader=None": self.random_data,
             "CalibMovingAverage": self.extra["CalibMovingAverage"],
             "PowerOfTwoMethod.MinMSE": self.calibrate_method is PowerOfTwoMethod.MinMSE,
@@ -389,4 +391,8 @@ def _equalization(options: Options) -> Equalization | None:
         return None
     sweeps = ADAPTIVE_SWEEPS if steps == -1 else steps
     # A bias counts through the values it leads to: the original adds a scaled-down bias to the weights instead.
-    return Equalization(sweeps, activations=options.extra["CLEScaleAppendBias"])
+    least = options.extra["CLETotalLayerDiffThreshold"]
+    if type(least) not in (int, float) or not least >= 0:
+        raise wrong_value("extra_options['CLETotalLayerDiffThreshold']", least, "a number from 0 on", "2e-7")
+    with_values = options.extra["CLEScaleAppendBias"]
+    return Equalization(sweeps, activations=with_values, least_change=float(least) if steps == -1 else None)

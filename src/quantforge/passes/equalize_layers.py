@@ -20,7 +20,7 @@ the op that caused it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -56,6 +56,7 @@ def equalize_layers(
     tolerance: float = 1e-3,
     include_bias: bool = False,
     ranges: Mapping[str, Channels] | None = None,
+    least_change: float | None = None,
 ) -> PassResult:
     """Equalize every channel group, `sweeps` times or until no scale moves by more than `tolerance`.
 
@@ -65,6 +66,7 @@ def equalize_layers(
         tolerance: Largest |log s| that counts as settled.
         include_bias: Count a bias among the writer's weights (without `ranges`).
         ranges: Largest |x| per channel of the values that `grouped_values` lists, float64 [channels].
+        least_change: Stop instead when a sweep changes the weights by no more: the sum over layers of mean|W' - W|.
 
     Changed: the weighted ops whose constants were scaled.
     """
@@ -75,9 +77,12 @@ def equalize_layers(
         rows = pool.map(lambda name: _layer(graph, name, include_bias), names)
         layers = dict(zip(names, rows, strict=True))
     reach = {g.values[0]: found for g in groups if (found := _value_ranges(g, ranges or {})) is not None}
+    means = {} if least_change is None else {name: _means(graph, layers[name].op) for name in layers}
     for _ in range(sweeps):
+        before = {name: layers[name].factors for name in means}
         largest = max((_balance(group, layers, reach) for group in groups), default=0.0)
-        if largest <= tolerance:
+        changes = (np.mean(means[name] * np.abs(layers[name].factors - before[name])) for name in means)
+        if largest <= tolerance if least_change is None else sum(changes) <= least_change:
             break
     with ThreadPoolExecutor() as pool:
         scaled = pool.map(lambda layer: list(_scaled(graph, layer)), layers.values())
@@ -219,26 +224,50 @@ class _Layer:
         )
 
     @property
+    def factors(self) -> Channels:
+        """What the weights are multiplied by, shaped as `reach`."""
+        return np.asarray(self.out_scale[:, None] * self._columns)
+
+    @property
     def _columns(self) -> Channels:
         return self.in_scale[:, None] if is_depthwise(self.op) else self.in_scale
 
 
 def _layer(graph: Graph, name: str, include_bias: bool) -> _Layer:
     op = graph.op(name)
+
+    def largest_of(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        largest = np.empty(len(rows), np.float32)
+        largest_magnitudes(rows, largest)
+        return largest
+
+    reach, tied = _by_channels(graph, op, largest_of)
+    bias = graph.const(op, 2)
+    counted = np.abs(bias, dtype=np.float64) if include_bias and bias is not None else np.zeros(len(reach))
+    inputs = len(reach) if tied else reach.shape[1]
+    return _Layer(op, reach, counted, np.ones(len(reach)), np.ones(inputs))
+
+
+def _means(graph: Graph, op: Op) -> NDArray[np.float32]:
+    """mean|W| over kernel taps, shaped as `_Layer.reach`."""
+    return _by_channels(graph, op, lambda rows: np.asarray(np.abs(rows).mean(axis=1), np.float32))[0]
+
+
+def _by_channels(
+    graph: Graph, op: Op, of_rows: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], bool]:
+    """A number for the taps of each pair of channels: [out, in], or [channels, 1] and True where they are tied.
+
+    `of_rows` makes [n] of [n, taps].
+    """
     weights, out, into = graph.const(op, 1), output_channel_axis(op), input_channel_axis(op)
     assert weights is not None and out is not None and into is not None  # noqa: S101  _scalable saw it
     axes = sorted({out, into})
     taps = [axis for axis in range(weights.ndim) if axis not in axes]
     sizes = [weights.shape[axis] for axis in axes]
     rows = np.ascontiguousarray(weights.transpose(*axes, *taps)).reshape(math.prod(sizes), -1)
-    largest = np.empty(len(rows), np.float32)
-    largest_magnitudes(rows, largest)
-    reach = largest.reshape(sizes[0], -1)
-    reach = reach.T if out > into else reach
-    bias = graph.const(op, 2)
-    counted = np.abs(bias, dtype=np.float64) if include_bias and bias is not None else np.zeros(len(reach))
-    inputs = len(reach) if out == into else reach.shape[1]
-    return _Layer(op, reach, counted, np.ones(len(reach)), np.ones(inputs))
+    found = of_rows(rows).reshape(sizes[0], -1)
+    return (found.T if out > into else found), out == into
 
 
 def largest_magnitudes_reference(rows: NDArray[np.float32]) -> NDArray[np.float32]:

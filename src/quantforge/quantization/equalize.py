@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,13 @@ def equalize(
     graph: Graph, executor: Executor, samples: Iterable[Feeds], places: Places, options: Equalization
 ) -> PassResult:
     """Equalize `graph`; with `options.activations`, on the ranges its quantized values have on `samples`."""
+    settings: dict[str, Any] = {"include_bias": options.include_bias, "least_change": options.least_change}
     if not options.activations:
-        return equalize_layers(graph, options.sweeps, include_bias=options.include_bias)
+        return equalize_layers(graph, options.sweeps, **settings)
     stored = {name for group in places.groups for name in group.values}
     names = [name for name in dict.fromkeys(grouped_values(graph)) if name in stored]
     ranges = channel_ranges(executor, graph, names, samples) if names else {}
-    return equalize_layers(graph, options.sweeps, include_bias=options.include_bias, ranges=ranges)
+    return equalize_layers(graph, options.sweeps, ranges=ranges, **settings)
 
 
 def channel_ranges(

@@ -70,12 +70,14 @@ class BiasRule:
 class Equalization:
     """Cross-layer equalization before calibration; see `passes.equalize_layers`.
 
-    With `activations` the ranges of the values count, seen on a few samples, else those of the weights.
+    With `activations` the ranges of the values count, seen on a few samples, else those of the weights. With
+    `least_change` sweeps end when one changes the weights by no more.
     """
 
     sweeps: int = 4
     activations: bool = True
     include_bias: bool = False
+    least_change: float | None = None
 
 
 @dataclass(frozen=True)

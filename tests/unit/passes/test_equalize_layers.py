@@ -113,3 +113,25 @@ def test_a_channel_whose_values_are_zero_is_balanced_by_its_weights():
     tails = np.abs(result.graph.value("d.w").const).max(axis=(1, 2, 3))
     assert tails[1] / np.median(tails) < 15.0  # 44 where the channel is left alone
     np.testing.assert_allclose(output(graph), output(result.graph), rtol=1e-3, atol=1e-3)
+
+
+def test_sweeps_end_when_the_weights_hardly_change() -> None:
+    net = Net()
+    y = "x"
+    for index in range(4):
+        y = net.add("relu", f"r{index}", (net.conv(f"c{index}", y, 6),))
+    graph = net.done(net.conv("last", y, 3))
+
+    def weights(sweeps: int, least: float | None) -> list[np.ndarray]:
+        made = equalize_layers(graph, sweeps, tolerance=0.0, least_change=least).graph
+        return [np.asarray(made.const(op, 1)) for op in made.ops if op.kind == "conv2d"]
+
+    steps = [weights(sweeps, None) for sweeps in range(8)]
+    for sweeps in range(1, 7):
+        change = sum(
+            float(np.abs(new - old).mean()) for new, old in zip(steps[sweeps], steps[sweeps - 1], strict=True)
+        )
+        ended = weights(100, change * 1.01)
+        assert all(np.allclose(a, b) for a, b in zip(ended, steps[sweeps], strict=True))
+        later = weights(sweeps + 1, change * 0.99)
+        assert all(np.allclose(a, b) for a, b in zip(later, steps[sweeps + 1], strict=True))

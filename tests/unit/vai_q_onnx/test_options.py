@@ -193,6 +193,7 @@ def test_equalization(steps: int, sweeps: int) -> None:
     assert found is not None and found.sweeps == sweeps and found.activations
     without = recipe_of(options({"CLESteps": steps, "CLEScaleAppendBias": False}, include_cle=True)).equalize
     assert without is not None and not without.activations and not without.include_bias
+    assert found.least_change == (2e-7 if steps == -1 else None)
     assert recipe_of(options({"CLESteps": 0}, include_cle=True)).equalize is None
     assert recipe_of(options()).equalize is None
 
@@ -246,6 +247,7 @@ def test_combinations_that_the_documents_forbid(extra: Any, arguments: Any, text
         ("MinMSEMode", "Most", "'All' or 'MostCommon'"),
         ("CLESteps", -2, "-1, 0 or a positive integer"),
         ("CLESteps", "1", "-1, 0 or a positive integer"),
+        ("CLETotalLayerDiffThreshold", -1.0, "a number from 0 on"),
         ("CalibMovingAverageConstant", 0, "a number above 0 and at most 1"),
     ],
 )
@@ -253,7 +255,7 @@ def test_values_out_of_bounds(name: str, value: Any, expected: str) -> None:
     with pytest.raises(
         InputError, match=rf"Q0702 extra_options\['{name}'\]: found {value!r}; expected {expected}"
     ):
-        recipe_of(options({name: value}))
+        recipe_of(options({name: value}, include_cle=True))
 
 
 def test_options_that_act_only_with_another_one() -> None:
