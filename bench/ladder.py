@@ -113,7 +113,7 @@ def tuned(setting: Setting) -> Any:
     config = work / "widths.json"
     kinds = {"weights": weight_bits, "bias": activation_bits, "activation": activation_bits}
     rows = {kind: {"bit_width": bits} for kind, bits in {**kinds, "input": activation_bits}.items()}
-    config.write_text(json.dumps({"tensor_quantize_config": rows}), "utf-8")
+    config.write_text(json.dumps({"convert_relu6_to_relu": True, "tensor_quantize_config": rows}), "utf-8")
     options = {"output_dir": work, "device": torch.device("cpu"), "quant_config_file": str(config)}
 
     def run(model: Any) -> None:
