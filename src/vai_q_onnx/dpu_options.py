@@ -14,6 +14,22 @@ from quantforge.quantization.recipe import ShiftLimits
 if TYPE_CHECKING:
     from vai_q_onnx.options import Options
 
+SIMULATED = (
+    "ConvertLeakyReluToDPUVersion",
+    "ConvertSigmoidToHardSigmoid",
+    "ConvertHardSigmoidToDPUVersion",
+    "ConvertAvgPoolToDPUVersion",
+    "ConvertReduceMeanToDPUVersion",
+)
+ADJUSTED = (
+    "AdjustShiftCut",
+    "AdjustShiftBias",
+    "AdjustShiftRead",
+    "AdjustShiftWrite",
+    "AdjustHardSigmoid",
+    "AdjustShiftSwish",
+)
+
 
 def arithmetic_of(options: Options) -> DpuArithmetic | None:
     """Which operators compute as a DPU does; None for none."""

@@ -24,10 +24,11 @@ from quantforge.quantization.recipe import (
     Recipe,
     TensorRule,
 )
-from vai_q_onnx.dpu_options import arithmetic_of, limits_of
+from vai_q_onnx.dpu_options import ADJUSTED, SIMULATED, arithmetic_of, limits_of
 from vai_q_onnx.enums import CalibrationMethod, PowerOfTwoMethod, QuantFormat, QuantType, VitisQuantFormat
 from vai_q_onnx.formats import bias_rule, check_formats, format_of
 
+_NOT_ON_A_DPU = ("UseUnsignedReLU", "Int16Scale", "extra.Sigmoid.nnapi")  # it has one kind of scale
 ADAPTIVE_SWEEPS = 100  # CLESteps=-1: until nothing moves any more
 
 
@@ -61,7 +62,7 @@ EXTRA: dict[str, Key] = {
     "RandomDataReaderInputDataRange": Key(None),
     "Int16Scale": _OFF,
     "MinMSEMode": Key("All"),
-    "extra.Sigmoid.nnapi": _NEVER,
+    "extra.Sigmoid.nnapi": _OFF,
     # changes of the graph for a DPU
     "ConvertBNToConv": _ON,
     "ConvertReduceMeanToGlobalAvgPool": _ON,
@@ -100,22 +101,6 @@ EXTRA: dict[str, Key] = {
     **{name: Key(default) for name, default in BfpAttributes().as_node_attributes().items()},
 }
 
-SIMULATED = (
-    "ConvertLeakyReluToDPUVersion",
-    "ConvertSigmoidToHardSigmoid",
-    "ConvertHardSigmoidToDPUVersion",
-    "ConvertAvgPoolToDPUVersion",
-    "ConvertReduceMeanToDPUVersion",
-)
-ADJUSTED = (
-    "AdjustShiftCut",
-    "AdjustShiftBias",
-    "AdjustShiftRead",
-    "AdjustShiftWrite",
-    "AdjustHardSigmoid",
-    "AdjustShiftSwish",
-)
-
 # Options that act only under another argument; set to anything but their default without it, they get Q0707.
 ONLY_WITH: dict[str, tuple[str, ...]] = {
     "enable_dpu": (
@@ -132,6 +117,7 @@ ONLY_WITH: dict[str, tuple[str, ...]] = {
         *SIMULATED,
         *ADJUSTED,
     ),
+    "activation_type=QuantType.QUInt8": ("extra.Sigmoid.nnapi",),
     "CLESteps=-1": ("CLETotalLayerDiffThreshold",),
     "per_channel": ("QDQOpTypePerChannelSupportToAxis",),
     "include_cle": ("CLESteps", "CLEScaleAppendBias"),
@@ -179,6 +165,7 @@ class Options:
             "enable_dpu": self.enable_dpu,
             "include_cle": self.include_cle,
             "per_channel": self.per_channel,
+            "activation_type=QuantType.QUInt8": self.activation_type is QuantType.QUInt8,
             "CLESteps=-1": self.include_cle and self.extra["CLESteps"] == -1,
             "calibration_data_reader=None": self.random_data,
             "CalibMovingAverage": self.extra["CalibMovingAverage"],
@@ -266,6 +253,7 @@ def recipe_of(options: Options) -> Recipe:
         equalize=_equalization(options),
         dpu_arithmetic=arithmetic_of(options),
         int16_scales=options.extra["Int16Scale"],
+        unit_sigmoids=options.extra["extra.Sigmoid.nnapi"],
         shift_limits=limits_of(options),
     )
 
@@ -320,7 +308,7 @@ def _check_combinations(options: Options) -> None:
             wrong.append(f"weight_type={options.weight_type!s}")
         names = ("WeightSymmetric", "CalibTensorRangeSymmetric")
         wrong += [f"{name}=False" for name in (*names, "QuantizeBias") if extra[name] is False]
-        wrong += [f"{name}=True" for name in ("UseUnsignedReLU", "Int16Scale") if extra[name]]
+        wrong += [f"{name}=True" for name in _NOT_ON_A_DPU if extra[name]]
         if wrong:
             expected = "int8 weights and biases, one power-of-two scale per tensor, symmetric"
             raise forbidden("enable_dpu=True", wrong[0], expected, "leave it out, or set enable_dpu=False")

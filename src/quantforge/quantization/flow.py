@@ -47,6 +47,7 @@ from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.report import Timing
 from quantforge.quantization.rules import check_overrides
 from quantforge.quantization.solve import solve
+from quantforge.quantization.unit_sigmoids import with_unit_sigmoids
 from quantforge.quantization.weights import add_squared_errors
 
 LOOK_MACS = 10_000_000_000  # work that one look at a few samples may cost
@@ -134,7 +135,7 @@ def quantize_graph(
     statistics = _Statistics(session, places, recipe, sketches, key, watch)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
-    quantized = with_int16_scales(quantized, places, recipe)
+    quantized = with_unit_sigmoids(with_int16_scales(quantized, places, recipe), places, recipe)
     quantized, moved = align_positions(quantized, places, recipe)
     quantized, more = as_hardware(quantized, places, recipe)
     notes = (*notes, *moved, *more)

@@ -232,6 +232,7 @@ class Recipe:
     equalize: Equalization | None = None
     correct_bias: bool = False
     output_margin: float = 0.0  # widens the ranges of graph outputs: samples to come exceed those seen
+    unit_sigmoids: bool = False  # unsigned outputs of sigmoids have scale 2**-bits and zero point 0
     int16_scales: bool = False  # scales as integers of 16 bits over powers of two
     shift_limits: ShiftLimits | None = None  # positions are aligned to them after solving
     overrides: tuple[Override, ...] = ()

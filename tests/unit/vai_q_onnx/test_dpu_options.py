@@ -14,8 +14,8 @@ from quantforge.graph import Array
 from quantforge.passes.dpu_arithmetic import DpuArithmetic
 from quantforge.quantization.recipe import ShiftLimits
 from tests.unit.frontends.onnx.text_models import model, random, run
-from vai_q_onnx.dpu_options import arithmetic_of, limits_of
-from vai_q_onnx.options import ADJUSTED, SIMULATED, Options, checked_extra
+from vai_q_onnx.dpu_options import ADJUSTED, SIMULATED, arithmetic_of, limits_of
+from vai_q_onnx.options import Options, checked_extra
 
 LAYERS = {
     "ConvertLeakyReluToDPUVersion": "LeakyRelu <alpha = 0.2> (x)",

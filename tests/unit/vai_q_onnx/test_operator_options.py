@@ -169,3 +169,19 @@ def test_the_axis_of_output_channels_is_the_one_that_has_scales(axis: int, tmp_p
 def test_other_axes_are_refused(axes: Any, text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=text):
         quantized(tmp_path, {AXES: axes}, PRODUCTS, {"w": random(4, 4)}, **PER_CHANNEL)
+
+
+@pytest.mark.parametrize("form", vai_q_onnx.QuantFormat)
+def test_the_scale_of_sigmoids(form: Any, tmp_path: Path) -> None:
+    text = NET.replace("Clip (s, low, high)", "Sigmoid (s)")
+    weights = {name: WEIGHTS[name] for name in ("w", "b")}
+    arguments = {
+        "calibrate_method": vai_q_onnx.CalibrationMethod.MinMax,
+        "activation_type": vai_q_onnx.QuantType.QUInt8,
+        "quant_format": form,
+    }
+    assert quantized(tmp_path, {}, text, weights, **arguments)["y"][0] != 1 / 256
+    found = quantized(tmp_path, {"extra.Sigmoid.nnapi": True}, text, weights, **arguments)
+    assert found["y"] == (1 / 256, "uint8", 0)
+    with pytest.raises(InputError, match=r"Q0704 enable_dpu=True: found extra.Sigmoid.nnapi=True"):
+        quantized(tmp_path, {"extra.Sigmoid.nnapi": True}, enable_dpu=True)

@@ -23,6 +23,8 @@ Constant = Callable[[str, Array], str]
 
 def form_of(value: Value, form: Form) -> Form:
     """The form in which one value of a model in `form` is written."""
+    if form is Form.QOPERATOR:  # its borders
+        form = Form.QDQ
     if form not in _STANDARD:
         return form
     if not qdq.is_native(value):

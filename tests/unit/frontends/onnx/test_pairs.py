@@ -39,3 +39,9 @@ def test_constants_of_other_forms_keep_their_names() -> None:
     assert constant_names(weights, Form.QDQ).made == "t_quantized"
     assert constant_names(weights, Form.FIX_NEURON).made == "t"
     assert is_stored(Graph("g", [weights]), weights, Form.VITIS)
+
+
+def test_the_borders_of_integer_operators_are_pairs_of_the_standard() -> None:
+    value = Value("x", (2,), quant=QuantSpec(INT8, (0.3,), (5,)))
+    assert form_of(value, Form.QOPERATOR) is Form.QDQ
+    assert least_opset([value], Form.QOPERATOR) == least_opset([value], Form.QDQ) == 13
