@@ -1,6 +1,7 @@
 """Operators of the user: opaque ones of the domain "custom", written under their own type with their attributes.
 
-A type that XIR does not define keeps the graph's order of axes and has one argument `input`, as XIR wants it. A type of XIR gets its inputs one by one under the names of its arguments, images in XIR's order.
+A type that XIR does not define keeps the graph's order of axes and has one argument `input`, as XIR wants it. A type
+of XIR gets its inputs one by one under the names of its arguments, images in XIR's order.
 Source: user guide UG1414, Register Custom Operation.
 """
 

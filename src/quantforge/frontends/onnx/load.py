@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 from quantforge.diagnostics import InputError
