@@ -28,6 +28,7 @@ from quantforge.frontends.torch.scope import scoped
 from quantforge.frontends.torch.tuning.loop import tune_in_loop
 from quantforge.frontends.torch.tuning.options import Tuned, TuneOptions
 from quantforge.frontends.torch.tuning.parameters import with_parameters
+from quantforge.frontends.torch.tuning.positions import Search
 from quantforge.graph import Graph, QuantSpec
 from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.equalize_layers import equalize_layers, grouped_values
@@ -170,7 +171,13 @@ class ModuleQuantizer:
 
         Scales stay from then on too, whatever the module is run on. Errors as `tune_in_loop`.
         """
-        found = tune_in_loop(module, run, lambda: (self.base, self.solve()), self._captured, options, device)
+        search = Search(
+            [group.values for group in self.places.groups],
+            lambda graph: align_positions(graph, self.places, self.recipe)[0],
+        )
+        found = tune_in_loop(
+            module, run, lambda: (self.base, self.solve()), self._captured, options, device, search=search
+        )
         self.base, self.graph, self._tuned = found.base, found.graph, True
         module.run_graph(found.graph)
         return found

@@ -1,6 +1,6 @@
-"""Fast fine-tuning of a quantized graph: weights and biases by a few unlabelled samples, scales as they are.
+"""Fast fine-tuning of a quantized graph: weights and biases by a few unlabelled samples.
 
-    samples, some held out -> layers one after the other -> all of them together -> the best state on those held out
+    samples, some held out -> positions -> layers one after the other -> all of them together -> the best state
 
 The graph may come from any door as long as torch runs all its operators. Nothing depends on the number of samples
 but files: what does not fit into the budget is mapped from the disk. The same samples and seed give the same weights
@@ -17,18 +17,20 @@ import numpy as np
 import torch
 
 from quantforge.diagnostics import CalibrationError
+from quantforge.frontends.torch.tuning.aims import Aims
 from quantforge.frontends.torch.tuning.announce import Need, announce, needed
 from quantforge.frontends.torch.tuning.frontier import Frontier
 from quantforge.frontends.torch.tuning.kept import Samples, Vault
 from quantforge.frontends.torch.tuning.layers import layers_of
 from quantforge.frontends.torch.tuning.network import Targets, tune_network
 from quantforge.frontends.torch.tuning.options import LayerResult, Stage, Tuned, TuneOptions
+from quantforge.frontends.torch.tuning.positions import Search, choose_positions, close_calls
 from quantforge.frontends.torch.tuning.sequential import Chunks, replaced, tune_layer
 from quantforge.frontends.torch.tuning.straight import with_constants
 from quantforge.graph import Graph
 from quantforge.progress import Listener, track
 
-START, LAYERS = "start", "layers"
+START, POSITIONS, LAYERS = "start", "positions", "layers"
 _CHUNK = 32  # samples run at a time
 
 
@@ -40,17 +42,19 @@ def fine_tune(
     device: torch.device | str = "cpu",
     progress: Listener | None = None,
     reference: Graph | None = None,
+    search: Search | None = None,
 ) -> Tuned:
     """Tune the weights and biases of `quantized` on `batches`.
 
     Args:
         base: The float graph that `quantized` was made of.
-        quantized: With specs, which stay as they are.
+        quantized: With specs.
         batches: Inputs by name, arrays or tensors; each batch is read once.
         options: All choices; the defaults when None.
         device: Where torch runs.
         progress: Told of each layer and each step instead of a progress line on the terminal.
         reference: Has the outputs to come near to, when that is not `base`: the model before any pass.
+        search: Lets positions of activations move; without it all scales stay.
 
     Raises:
         CalibrationError: Q0201 without a batch.
@@ -62,7 +66,7 @@ def fine_tune(
         samples = Samples(vault, is_open(quantized))
         for batch in batches:
             samples.add({name: torch.as_tensor(batch[name]) for name in quantized.inputs})
-        return tune_samples(base, quantized, samples, vault, options, device, progress, reference)
+        return tune_samples(base, quantized, samples, vault, options, device, progress, reference, search)
 
 
 def is_open(graph: Graph) -> bool:
@@ -79,6 +83,7 @@ def tune_samples(
     device: torch.device | str = "cpu",
     progress: Listener | None = None,
     reference: Graph | None = None,
+    search: Search | None = None,
 ) -> Tuned:
     """`fine_tune` on samples that are kept already."""
     if not samples.units:
@@ -88,7 +93,7 @@ def tune_samples(
     place = torch.device(device)
     need = needed(quantized, samples, options, place)
     announce(quantized, len(layers_of(quantized)), samples, need, options)
-    run = _Run(base, quantized, reference or base, samples, vault, options, place, progress, need)
+    run = _Run(base, quantized, reference or base, samples, vault, options, place, progress, need, search)
     return run.tuned()
 
 
@@ -103,6 +108,7 @@ class _Run:
     device: torch.device
     progress: Listener | None
     need: Need
+    search: Search | None
 
     def tuned(self) -> Tuned:
         targets = Targets(self.reference, self.samples, self.vault, self.device)
@@ -110,8 +116,12 @@ class _Run:
         aside = self._chunks(held)
         best, chosen = self.quantized, Stage(START, targets.measure(self.quantized, aside))
         stages, layers = [chosen], list[LayerResult]()
+        if self.search is not None and self.options.positions:
+            best = self._by_positions(targets, fit, held)
+            chosen = Stage(POSITIONS, targets.measure(best, aside))
+            stages.append(chosen)
         if self.options.layers:
-            graph, layers = self._by_layers(fit, held)
+            graph, layers = self._by_layers(best, fit, held)
             stages.append(Stage(LAYERS, targets.measure(graph, aside)))
             if stages[-1].loss < chosen.loss:
                 best, chosen = graph, stages[-1]
@@ -138,22 +148,36 @@ class _Run:
             if graph is not None:
                 yield graph
 
-    def _by_layers(self, fit: Sequence[int], held: Sequence[int]) -> tuple[Graph, list[LayerResult]]:
-        graph = self.quantized.copy()
-        per_unit = 1 if self.samples.cut else max(1, self.samples.count // self.samples.units)
-        most = max(2, self.options.layer_samples // per_unit)
+    def _by_positions(self, targets: Targets, fit: Sequence[int], held: Sequence[int]) -> Graph:
+        graph, some = self.quantized, self._chunks(fit[: self._units(self.options.position_samples)])
+        assert self.search is not None  # noqa: S101  `tuned` saw it
+        calls = close_calls(self.base, graph, self.search, self.samples, some, self.device)
+        states = choose_positions(graph, self.search, calls, targets, some, self._chunks(held))
+        for state in track(states, "choosing positions", len(calls), self.progress):
+            graph = state
+        return graph
+
+    def _units(self, samples: int) -> int:
+        """About so many samples as units."""
+        return max(1, samples // max(1, self.samples.count // self.samples.units))
+
+    def _by_layers(
+        self, start: Graph, fit: Sequence[int], held: Sequence[int]
+    ) -> tuple[Graph, list[LayerResult]]:
+        graph = start.copy()
+        most = max(2, self._units(self.options.layer_samples))
         aside = max(1, min(len(held), most // 4))
         chunks = Chunks(self._chunks(fit[: most - aside]), self._chunks(held[:aside]))
         every = (*chunks.fit, *chunks.held)
         run = Frontier(graph, self.samples, every, self.vault, self.device)
-        exact = Frontier(self.base, self.samples, every, self.vault, self.device)
+        aims = Aims(self.base, self.reference, layers_of(graph), self.samples, every, self.vault, self.device)
         results = []
         for layer in track(layers_of(graph), "tuning layers", None, self.progress):
-            result, constants = tune_layer(graph, self.base, layer, run, exact, chunks, self.options.seed)
+            result, constants = tune_layer(graph, self.base, layer, run, aims, chunks, self.options.seed)
             replaced(graph, constants)
             results.append(result)
         run.close()
-        exact.close()
+        aims.close()
         return graph, results
 
     def _split(self) -> tuple[list[int], list[int]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from quantforge.frontends.torch.program import Program
 from quantforge.frontends.torch.run import stored_constant
 from quantforge.frontends.torch.tuning.kept import Kept, Samples, Vault
+from quantforge.frontends.torch.tuning.straight import StraightProgram, StraightQuantizer
 from quantforge.graph import Graph, Op
 
 
@@ -40,7 +40,7 @@ class Frontier:
             for name in dict.fromkeys((*wanted, *produced))
             if name not in self._kept and self._is_live(name, ran, wanted)
         ]
-        program = Program(self._part(missing), [name for name in leaving if name in produced])
+        program = StraightProgram(self._part(missing), [name for name in leaving if name in produced])
         constants = {
             name: stored_constant(self.graph.value(name)).to(self.device) for name in program.constants
         }
@@ -56,7 +56,11 @@ class Frontier:
     def read(self, name: str, index: int) -> torch.Tensor:
         """A value of chunk `index`, computed before."""
         if name in self.graph.inputs and name not in self._kept:
-            return self.samples.take(self.chunks[index], self.device)[name]
+            found, spec = (
+                self.samples.take(self.chunks[index], self.device)[name],
+                self.graph.value(name).quant,
+            )
+            return found if spec is None else StraightQuantizer(spec)(found)
         return self._kept[name][index].tensor().to(self.device)
 
     def release(self, wanted: Sequence[str] = ()) -> None:

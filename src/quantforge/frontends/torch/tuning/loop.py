@@ -13,6 +13,7 @@ from quantforge.frontends.torch.module import QuantizedModule
 from quantforge.frontends.torch.tuning.engine import is_open, tune_samples
 from quantforge.frontends.torch.tuning.kept import Samples, Vault
 from quantforge.frontends.torch.tuning.options import Tuned, TuneOptions
+from quantforge.frontends.torch.tuning.positions import Search
 from quantforge.graph import Graph
 from quantforge.progress import Listener
 
@@ -25,6 +26,7 @@ def tune_in_loop(
     options: TuneOptions,
     device: torch.device,
     progress: Listener | None = None,
+    search: Search | None = None,
 ) -> Tuned:
     """Run the user's loop once and tune by what it called `module` with.
 
@@ -35,7 +37,7 @@ def tune_in_loop(
         reference: The model before any pass; its outputs are the aim.
         options: All choices.
         device: Where torch runs.
-        progress: As in `fine_tune`.
+        progress, search: As in `fine_tune`.
 
     Raises:
         CalibrationError: Q0201 when the loop did not call the module.
@@ -58,4 +60,4 @@ def tune_in_loop(
                 "pass quant_model among run_args and call it on data",
             )  # fmt: skip
         base, quantized = solve()
-        return tune_samples(base, quantized, samples, vault, options, device, progress, reference)
+        return tune_samples(base, quantized, samples, vault, options, device, progress, reference, search)

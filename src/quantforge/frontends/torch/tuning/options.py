@@ -34,6 +34,8 @@ class TuneOptions:
         seed: Of everything drawn by chance: which samples are held out, positions, the order of samples.
         budget: Memory for samples, activations and targets, and the folder for what does not fit.
         held_out: Share of the samples that takes no part and decides what is kept.
+        positions: Whether positions of activations may move, where a search is given.
+        position_samples: Samples that this is decided by, besides those held out.
         layers: Whether layers are rounded one by one first.
         layer_samples: Samples that are looked at for that.
         schedule: How the network is tuned as a whole.
@@ -42,6 +44,8 @@ class TuneOptions:
     seed: int = 0
     budget: Budget = field(default_factory=Budget)
     held_out: float = 0.125
+    positions: bool = True
+    position_samples: int = 256
     layers: bool = True
     layer_samples: int = 256
     schedule: Schedule = field(default_factory=Schedule)

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from quantforge.calibration.runner import available_processors
 from quantforge.numerics.compiled import compiled
 
 Matrices = NDArray[np.float64]
-_DAMPING = 1e-4  # of the mean of G's diagonal, added to it, so that unseen directions count a little
+_DAMPING = 1e-3  # of the mean of G's diagonal, added to it, so that unseen directions count a little
 _WORK = 1_000_000  # operations that are worth a thread
 
 
@@ -49,14 +50,25 @@ def round_rows(wanted: Matrices, gram: Matrices, grid: Steps) -> Matrices:
     """
     order = np.argsort(-np.einsum("gkk->gk", gram), axis=1, kind="stable")
     rows = np.take_along_axis(gram, order[:, :, None], 1)
-    lower = np.linalg.cholesky(np.linalg.inv(np.take_along_axis(rows, order[:, None, :], 2)))
-    factor = np.ascontiguousarray(lower.transpose(0, 2, 1))
+    factor = inverse_factor(np.take_along_axis(rows, order[:, None, :], 2))
     rest = np.ascontiguousarray(np.take_along_axis(wanted, order[:, None, :], 2))
     out = np.empty_like(rest)
     _shared(carry_errors, rest, factor, grid, out)
     found = np.empty_like(out)
     np.put_along_axis(found, np.broadcast_to(order[:, None, :], out.shape), out, 2)
     return descend_rows(found, gram, wanted @ gram, grid)
+
+
+def inverse_factor(gram: Matrices) -> Matrices:
+    """The upper triangles U with  inv(gram) = U' U.
+
+    With J that turns the order around and  J gram J = L L',  U is  J inv(L) J.
+    """
+    turned = torch.from_numpy(gram).flip((1, 2))
+    lower = torch.linalg.cholesky(turned)
+    whole = torch.eye(gram.shape[-1], dtype=lower.dtype).expand_as(lower)
+    inverse = torch.linalg.solve_triangular(lower, whole, upper=False)
+    return np.asarray(inverse.flip((1, 2)).contiguous().numpy())
 
 
 def descend_rows(start: Matrices, gram: Matrices, pull: Matrices, grid: Steps) -> Matrices:

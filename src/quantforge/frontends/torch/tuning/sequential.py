@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from quantforge.frontends.torch.run import stored_constant
+from quantforge.frontends.torch.tuning.aims import Aims, names_of
 from quantforge.frontends.torch.tuning.frontier import Frontier
 from quantforge.frontends.torch.tuning.layers import Layer, Product
 from quantforge.frontends.torch.tuning.options import LayerResult
@@ -30,8 +31,9 @@ from quantforge.graph import Graph, QuantSpec
 from quantforge.graph.quantize import fake_quantize_value
 from quantforge.numerics.formats import IntFormat
 
-PULLS = (1e-3, 1e-2, 1e-1, 1.0)  # shares of the mean of G's diagonal tried for r
-ROWS = 24_000  # positions looked at per layer
+PULLS = (1e-2, 1e-1, 1.0, 10.0)  # shares of the mean of G's diagonal tried for r
+ROWS = range(1024, 24_001)  # positions looked at per layer, at least and at most
+ELEMENTS = 4_000_000  # of the columns at these positions, where that is not below two rows per column
 _ROUNDS = 2  # of moving targets to where f is flat
 
 
@@ -112,6 +114,33 @@ class Moments:
     cross: Matrices
 
 
+@dataclass(frozen=True)
+class Optimum:
+    """Real-valued weights [groups, outputs, columns] and bias of least error."""
+
+    matrix: Matrices
+    bias: Matrices
+    device: torch.device
+
+    def unrounded(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both as tensors."""
+        found = (torch.from_numpy(array).float().to(self.device) for array in (self.matrix, self.bias))
+        return next(found), next(found)
+
+
+def _optimum(moments: Moments, real: torch.Tensor, pull: float) -> Optimum:
+    """The weights of least error when they are pulled to the `real` ones."""
+    weights = real.double().cpu().numpy()
+    size = np.maximum(np.einsum("gkk->g", moments.gram) / weights.shape[-1], 1e-12)
+    strength = (pull * size)[:, None, None]
+    pulled = moments.gram + strength * np.eye(weights.shape[-1])
+    wish = torch.from_numpy(moments.cross + strength * weights)
+    lower = torch.linalg.cholesky(torch.from_numpy(pulled))
+    matrix = torch.cholesky_solve(wish.transpose(1, 2), lower).transpose(1, 2).contiguous().numpy()
+    bias = moments.middle - np.einsum("gok,gk->go", matrix, moments.mean)
+    return Optimum(matrix, bias, real.device)
+
+
 class LayerFit:
     """One layer in front of its data."""
 
@@ -129,17 +158,17 @@ class LayerFit:
         self._grid = _grid_of(value.quant, tuple(self.start.shape))
 
     def solve(self, real: torch.Tensor) -> tuple[LayerResult, dict[str, Any]]:
-        """The best of all pulls; `real` [groups, outputs, columns] are the float weights."""
+        """The best that was found; `real` [groups, outputs, columns] are the float weights."""
         before = self._held.error(self.start, self.start_bias, self._flat)
         best, found, present = before, None, (self.start, self.start_bias)
         pulls: tuple[float, ...] = PULLS
         for _ in range(_ROUNDS):
-            wanted = self._flat.moved(self._fit.wanted, self._fit.output(*present))
-            moments = self._moments(wanted)
-            tried = [(pull, self._candidate(moments, real, pull)) for pull in pulls]
-            errors = [self._held.error(*candidate, self._flat) for _, candidate in tried]
-            error, (pull, present) = min(zip(errors, tried, strict=True), key=lambda row: row[0])
-            pulls = (pull,)
+            moments = self._moments(self._flat.moved(self._fit.wanted, self._fit.output(*present)))
+            optima = [_optimum(moments, real, pull) for pull in pulls]
+            errors = [self._held.error(*optimum.unrounded(), self._flat) for optimum in optima]
+            chosen = min(range(len(pulls)), key=errors.__getitem__)
+            pulls, present = (pulls[chosen],), self._rounded(moments, optima[chosen])
+            error = self._held.error(*present, self._flat)
             if error < best:
                 best, found = error, present
         return LayerResult(self._layer.op, before, best), {} if found is None else self._constants(*found)
@@ -163,27 +192,18 @@ class LayerFit:
         found = (mean[:, 0], middle[:, 0], gram / count, cross / count)
         return Moments(*(tensor.double().cpu().numpy() for tensor in found))
 
-    def _candidate(
-        self, moments: Moments, real: torch.Tensor, pull: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rounded weights and bias for one strength of the pull to the `real` weights."""
-        weights = real.double().cpu().numpy()
-        size = np.maximum(np.einsum("gkk->g", moments.gram) / weights.shape[-1], 1e-12)
-        strength = (pull * size)[:, None, None]
-        pulled = moments.gram + strength * np.eye(weights.shape[-1])
-        wish = moments.cross + strength * weights
-        best = np.linalg.solve(pulled, wish.transpose(0, 2, 1)).transpose(0, 2, 1)
-        metric = damped(pulled)
-        matrix, bias = round_rows(best, metric, self._grid), moments.middle
+    def _rounded(self, moments: Moments, optimum: Optimum) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights and bias on their grids."""
+        metric = damped(moments.gram)  # without the pull, which would round every weight by itself
+        matrix, bias = round_rows(optimum.matrix, metric, self._grid), moments.middle
         if self._layer.bias is not None:
             bias = self._stored(moments.middle - np.einsum("gok,gk->go", matrix, moments.mean))
             # the bias is on a grid of its own: the weights make up for what that leaves
             left = moments.middle - bias
             whole = metric + moments.mean[:, :, None] * moments.mean[:, None, :]
-            wish = best @ metric + left[:, :, None] * moments.mean[:, None, :]
+            wish = optimum.matrix @ metric + left[:, :, None] * moments.mean[:, None, :]
             matrix = descend_rows(matrix, whole, wish, self._grid)
-        device = real.device
-        return torch.from_numpy(matrix).float().to(device), torch.from_numpy(bias).float().to(device)
+        return tuple(torch.from_numpy(a).float().to(self.start.device) for a in (matrix, bias))  # type: ignore[return-value]
 
     def _stored(self, bias: Matrices) -> Matrices:
         """The bias [groups, outputs] on its grid."""
@@ -206,7 +226,7 @@ def _grid_of(spec: QuantSpec | None, shape: tuple[int, ...]) -> Steps:
 
 
 def tune_layer(
-    graph: Graph, base: Graph, layer: Layer, run: Frontier, exact: Frontier, chunks: Chunks, seed: int
+    graph: Graph, base: Graph, layer: Layer, run: Frontier, aims: Aims, chunks: Chunks, seed: int
 ) -> tuple[LayerResult, dict[str, Any]]:
     """Tune one layer of the quantized `graph`.
 
@@ -215,7 +235,7 @@ def tune_layer(
         base: The float graph, for the layer's weights.
         layer: Which.
         run: `graph`, run up to the layer or less, over the chunks to fit and those held out.
-        exact: The same for the float network.
+        aims: What layers should give, over the same chunks.
         chunks: These chunks.
         seed: Of the positions that are looked at.
 
@@ -226,24 +246,32 @@ def tune_layer(
     beside = layer.beside if layer.beside is not None and run.reaches(layer.beside, layer.op) else None
     others = [] if beside is None else [beside]
     run.advance([op.inputs[0], *others])
-    exact.advance([op.outputs[0], *others])
+    aims.advance(names_of(graph, [replace(layer, beside=beside)]))
     real = torch.from_numpy(np.array(base.value(layer.weight).const, np.float32)).to(run.device)
     product = Product(op, tuple(real.shape))
     draw = torch.Generator().manual_seed(seed)
+    some = -(-_rows_for(product.matrix(real)) // len(run.chunks))
     rows = []
     for index in range(len(run.chunks)):
-        wanted = exact.read(op.outputs[0], index)
+        wanted = aims.wanted(layer, index)
         for name in others:
-            wanted = wanted + exact.read(name, index) - run.read(name, index)
+            wanted = wanted + aims.read(name, index) - run.read(name, index)
         count = product.positions(wanted)
-        picked = torch.randperm(count, generator=draw)[: max(1, ROWS // len(run.chunks))].to(run.device)
+        picked = torch.randperm(count, generator=draw)[:some].to(run.device)
         rows.append(
             Data(product.columns(run.read(op.inputs[0], index), picked), product.rows(wanted, picked))
         )
     run.release()
-    exact.release()
+    aims.release()
     fit = _joined(rows[: len(chunks.fit)])
     return LayerFit(graph, layer, fit, _joined(rows[len(chunks.fit) :])).solve(product.matrix(real))
+
+
+def _rows_for(matrix: torch.Tensor) -> int:
+    """How many positions to look at for weights [groups, outputs, columns]."""
+    groups, _, columns = matrix.shape
+    wanted = max(ELEMENTS // (groups * columns), 2 * columns)
+    return min(max(wanted, ROWS.start), ROWS.stop - 1)
 
 
 def _joined(parts: Sequence[Data]) -> Data:
