@@ -5,6 +5,11 @@
     python examples/torch/quantize.py --quant_mode calib
     python examples/torch/quantize.py --quant_mode test --deploy
 
+Weights can be tuned by a few images, without labels, in both modes:
+
+    python examples/torch/quantize.py --quant_mode calib --fast_finetune
+    python examples/torch/quantize.py --quant_mode test --fast_finetune
+
 Other formats and methods are chosen by a configuration file, in both modes:
 
     python examples/torch/quantize.py --quant_mode calib --config_file examples/torch/int_config.json
@@ -98,6 +103,9 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument(
         "--config_file", type=Path, help="a JSON quantization configuration, for calib and test"
     )
+    parser.add_argument(
+        "--fast_finetune", action="store_true", help="tune weights (calib), or load them (test)"
+    )
     parser.add_argument("--output_dir", type=Path, default=Path("quantize_result"))
     options = parser.parse_args(arguments)
     (x, y), (test_x, test_y) = images()
@@ -118,6 +126,10 @@ def main(arguments: list[str] | None = None) -> float:
         quant_config_file=options.config_file,
     )
     quant_model = quantizer.quant_model
+    if options.fast_finetune and options.quant_mode == "calib":
+        quantizer.fast_finetune(evaluate, (quant_model, x[:256], y[:256]))
+    elif options.fast_finetune and options.quant_mode == "test":
+        quantizer.load_ft_param()
     if options.quant_mode == "calib":
         accuracy = evaluate(quant_model, x[:256], y[:256])
         quantizer.export_quant_config()

@@ -61,3 +61,11 @@ def test_the_configurations(name: str, example: Any, trained: tuple[Path, float]
     options = ["--config_file", str(file), "--output_dir", str(tmp_path)]
     example.main(["--quant_mode", "calib", *options])
     assert example.main(["--quant_mode", "test", *options]) > trained[1] - LARGEST_LOSS
+
+
+def test_fast_finetune(example: Any, trained: tuple[Path, float], tmp_path: Path) -> None:
+    shutil.copy(trained[0], tmp_path)
+    options = ["--fast_finetune", "--output_dir", str(tmp_path)]
+    example.main(["--quant_mode", "calib", *options])
+    assert (tmp_path / "param.pth").is_file()
+    assert example.main(["--quant_mode", "test", *options]) > trained[1] - LARGEST_LOSS
