@@ -20,10 +20,10 @@ class Schedule:
         bias_rate: The same for a bias, in steps of the grid behind its layer.
     """
 
-    epochs: int = 6
+    epochs: int = 4
     batch: int = 32
-    weight_rate: float = 0.003
-    bias_rate: float = 0.01
+    weight_rate: float = 0.002
+    bias_rate: float = 0.006
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TuneOptions:
     positions: bool = True
     position_samples: int = 256
     layers: bool = True
-    layer_samples: int = 256
+    layer_samples: int = 512
     schedule: Schedule = field(default_factory=Schedule)
 
 
