@@ -69,7 +69,7 @@ def patch_recipe(recipe: Recipe, text: str, where: str = "remedies") -> Recipe:
     """`recipe` with the keys of a TOML text laid over it and its overrides added, as a report proposes them.
 
     >>> patch_recipe(named_recipe("dpu"), "[equalize]\\nsweeps = 5").equalize
-    Equalization(sweeps=5, activations=True, include_bias=False)
+    Equalization(sweeps=5, activations=True, include_bias=False, least_change=None)
     """
     return _laid_over(recipe, _toml(text, where), where)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,7 +124,8 @@ def test_other_shapes_name_the_operator(trained: TrainableModule) -> None:
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed training")
 def test_processes_that_train_together_stay_alike(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.unit.frontends.torch.training.parallel", str(tmp_path)]
-    running = [subprocess.Popen([*command, str(rank)], cwd=ROOT) for rank in range(2)]
+    loopback = {**os.environ, "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0"}
+    running = [subprocess.Popen([*command, str(rank)], cwd=ROOT, env=loopback) for rank in range(2)]
     assert [process.wait(timeout=240) for process in running] == [0, 0]
     first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(2))
     for name, parameter in first.items():

@@ -74,7 +74,7 @@ def test_other_layers(module: Any) -> None:
     x = torch.nn.functional.interpolate(images(), scale_factor=1.5).repeat(1, 4, 1, 1)
     x = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(9))  # channels that depend
     _, found = walked(quantizer_of(module, x, bits=3), x)
-    assert found[0].after < 0.9 * found[0].before
+    assert found[0].after < 0.95 * found[0].before
 
 
 def test_the_float_function_is_found_where_the_grid_has_room() -> None:
