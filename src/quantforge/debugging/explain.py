@@ -1,10 +1,12 @@
 """Why an operator's integers differ from a teacher's although both had the same inputs.
 
-A teacher that computes in float32 and rounds in its own way may differ from exact integer arithmetic for two reasons:
+A teacher that computes in float32 and rounds in its own way may differ from a DPU's integers for three reasons:
 
 tie     The exact result lies halfway between two integers, and both are the result of rounding it.
 float   The products do not fit the 24 bits of a float32, so that the teacher's sum is off by up to
         terms * 2**-24 * (sum of the magnitudes), which reaches from the exact result to the teacher's integer.
+mean    The hardware multiplies a sum by a factor such as 7/64 where the teacher divides by the count of the
+        window, and that difference reaches from the one result to the other.
 
 Everything else is unexplained.
 """
@@ -42,6 +44,7 @@ class Explanation:
     unexplained: int
     first: ElementDifference | None = None
     example: ElementDifference | None = None
+    means: int = 0
 
     def __add__(self, other: Explanation) -> Explanation:
         return Explanation(
@@ -51,6 +54,7 @@ class Explanation:
             self.unexplained + other.unexplained,
             self.first if self.first is not None else other.first,
             self.example if self.example is not None else other.example,
+            self.means + other.means,
         )
 
 
@@ -59,16 +63,22 @@ NOTHING = Explanation(0, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Reasons:
-    """For each element whether a tie, or lost bits of a float32, explain the teacher's integer."""
+    """For each element whether a tie, lost bits of a float32 or a factor explain the teacher's integer."""
 
     tie: NDArray[np.bool_]
     lost: NDArray[np.bool_]
+    mean: NDArray[np.bool_]
 
 
 def reasons(
-    teacher: Array, exact: FloatArray, low: int, high: int, slack: FloatArray | float = 0.0
+    teacher: Array,
+    exact: FloatArray,
+    low: int,
+    high: int,
+    slack: FloatArray | float = 0.0,
+    gap: FloatArray | float = 0.0,
 ) -> Reasons:
-    """Which of the teacher's integers follow from the exact results (in steps) within `slack` steps.
+    """Which of the teacher's integers follow from the exact results (in steps) within `slack` steps, or within `gap`.
 
     >>> found = reasons(np.array([2, 3, 3]), np.array([2.5, 2.4, 2.4999]), -128, 127, 0.001)
     >>> found.tie.tolist(), found.lost.tolist()
@@ -79,7 +89,8 @@ def reasons(
     halfway = np.abs(exact - np.floor(exact) - 0.5) == 0
     tie = halfway & (away == 0.5)
     lost = ~tie & (away - 0.5 <= slack) & (np.asarray(slack) > 0)
-    return Reasons(tie, lost)
+    mean = ~tie & ~lost & (away - 0.5 <= gap) & (np.asarray(gap) > 0)
+    return Reasons(tie, lost, mean)
 
 
 def exact_steps(op: XOp, arrays: dict[str, list[Array]], read: Read) -> FloatArray | None:
@@ -111,6 +122,19 @@ def float_slack(op: XOp, arrays: dict[str, list[Array]], read: Read) -> FloatArr
     total = found.astype(np.float64)
     off = np.where(total >= 1 << FLOAT32_BITS, total * terms * 2.0**-FLOAT32_BITS, 0.0)
     return np.ldexp(off, fixed_of(op).position - unit)
+
+
+def factor_gap(op: XOp, arrays: dict[str, list[Array]], read: Read, exact: FloatArray) -> FloatArray | float:
+    """How far the factor of the hardware takes a mean from the true one, in steps of the output; 0 where it does not.
+
+    Args:
+        op: The operator, with `arrays` and `read` as for `exact_steps`.
+        exact: What `exact_steps` gives for it.
+    """
+    if op.kind != "pool-fix" or op.get("type") != "AVG" or op.get("avg_exact", False):
+        return 0.0
+    true = exact_steps(replace(op, attrs={**op.attrs, "avg_exact": Attr("bool", True)}), arrays, read)
+    return 0.0 if true is None else np.abs(true - exact)
 
 
 def _evaluated(op: XOp, arrays: dict[str, list[Array]], read: Read) -> Array | None:

@@ -101,20 +101,23 @@ class _Lesson:
         if not unequal.any():
             return NOTHING
         known = trace() if positions.exact and positions.first == positions.second else None
-        tie = lost = np.zeros(own.shape, bool)
+        tie = lost = mean = np.zeros(own.shape, bool)
         if known is not None:
             fixed = fixed_of(op) if op.tensor.dtype.fixed else meaning_of(op)
             exact, slack = known.exact.reshape(own.shape), known.slack.reshape(own.shape)
-            why = reasons(right, exact, fixed.low, fixed.high, slack)
-            tie, lost = why.tie & unequal, why.lost & unequal
-        left = unequal & ~tie & ~lost
+            gap = np.asarray(known.gap)
+            gap = gap.reshape(own.shape) if gap.ndim else gap
+            why = reasons(right, exact, fixed.low, fixed.high, slack, gap)
+            tie, lost, mean = why.tie & unequal, why.lost & unequal, why.mean & unequal
+        left = unequal & ~tie & ~lost & ~mean
         return Explanation(
             int(unequal.sum()),
             int(tie.sum()),
             int(lost.sum()),
             int(left.sum()),
             _first(left, right, own, positions, known),
-            _first(tie | lost, right, own, positions, known),
+            _first(tie | lost | mean, right, own, positions, known),
+            int(mean.sum()),
         )
 
     def _as_stored(self, op: XOp, name: str, right: Array, made: Array) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from quantforge.debugging.explain import EXTRA_BITS, exact_steps, float_slack, widened
+from quantforge.debugging.explain import EXTRA_BITS, exact_steps, factor_gap, float_slack, widened
 from quantforge.debugging.stage import Array
 from quantforge.diagnostics import QuantforgeError
 from quantforge.runtime.cpu.boundary import meaning_of
@@ -42,10 +42,11 @@ _CPU_MOVES = frozenset({"reshape", "flatten", "squeeze", "transpose", "concat", 
 
 @dataclass(frozen=True)
 class Trace:
-    """Results before rounding in steps of the tensor, and how far a float32 sum may be off them."""
+    """Results before rounding in steps of the tensor; how far a float32 sum, or a true mean, may be off them."""
 
     exact: FloatArray
     slack: FloatArray
+    gap: FloatArray | float = 0.0
 
 
 Source = Callable[[], Trace | None]
@@ -79,7 +80,8 @@ def trace_of(
         exact = exact_steps(op, arrays, program.read)
         if exact is None:
             return None
-        return Trace(exact, np.broadcast_to(float_slack(op, arrays, program.read), exact.shape))
+        slack = np.broadcast_to(float_slack(op, arrays, program.read), exact.shape)
+        return Trace(exact, slack, factor_gap(op, arrays, program.read, exact))
     if op.kind in _FIXING:
         exact = np.ldexp(arrays["input"][0].astype(np.float64), meaning_of(op).position)
         return Trace(exact, np.zeros_like(exact))

@@ -96,6 +96,7 @@ def _alone(comparison: StageComparison) -> Iterator[str]:
     yield f"each operator on the numbers of {names[0]}: {total.different} elements differ, in {makers} tensors"
     yield f"  {total.ties} lie on a tie, which the two round to different sides"
     yield f"  {total.floats} are sums that do not fit the 24 bits of a float32"
+    yield f"  {total.means} are means, which the hardware makes with a factor instead of a division"
     yield f"  {total.unexplained} are unexplained"
     for tensor in comparison.tensors:
         if tensor.alone is not None and tensor.alone.first is not None:
@@ -112,7 +113,7 @@ def _table(rows: Iterable[TensorComparison]) -> Table:
 
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("tensor", overflow="fold")
-    for title in ("elements", "differ", "at most", "alone", "ties", "float32", "other"):
+    for title in ("elements", "differ", "at most", "alone", "ties", "float32", "means", "other"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         cells = (str(row.elements), str(row.different), _largest(row).removeprefix("by at most "))
@@ -122,8 +123,8 @@ def _table(rows: Iterable[TensorComparison]) -> Table:
 
 def _counts(alone: Explanation | None) -> tuple[str, ...]:
     if alone is None:
-        return ("-",) * 4
-    return tuple(map(str, (alone.different, alone.ties, alone.floats, alone.unexplained)))
+        return ("-",) * 5
+    return tuple(map(str, (alone.different, alone.ties, alone.floats, alone.means, alone.unexplained)))
 
 
 def _largest(tensor: TensorComparison) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantforge.debugging.explain import Explanation, exact_steps, float_slack, reasons
+from quantforge.debugging.explain import Explanation, exact_steps, factor_gap, float_slack, reasons
 from quantforge.runtime.program import program_of
 from tests.compiled_xmodels import dpu_part, single
 
@@ -63,6 +63,33 @@ def test_a_copy_rounds_nothing() -> None:
     model = single("reshape-fix", [x], [2], (1, 4), 2, shape=(1, 4))
     program = program_of(model, dpu_part(model))
     assert exact_steps(model.ops["result"], {"input": [x]}, program.read) is None
+
+
+@given(st.lists(st.integers(-128, 127), min_size=9, max_size=9))
+def test_a_mean_by_the_hardwares_factor_is_off_by_its_distance(numbers: list[int]) -> None:
+    x = np.array(numbers, np.int8).reshape(1, 3, 3, 1)
+    windows = {"kernel": (3, 3), "stride": (1, 1), "pad": (0, 0, 0, 0), "type": "AVG"}
+    model = single("pool-fix", [x], [0], (1, 1, 1, 1), 0, **windows)
+    program, op = program_of(model, dpu_part(model)), model.ops["result"]
+    exact = exact_steps(op, {"input": [x]}, program.read)
+    assert exact is not None
+    gap = factor_gap(op, {"input": [x]}, program.read, exact)
+    distance = abs(Fraction(sum(numbers), 9) - Fraction(7 * sum(numbers), 64))
+    assert np.asarray(gap).item() == pytest.approx(float(distance), abs=2**-24)
+    teacher = np.array([round(sum(numbers) / 9)]).reshape(exact.shape)
+    found = reasons(teacher, exact, -128, 127, 0.0, gap)
+    assert (found.mean | found.tie).item() == (distance > 0)
+    assert not reasons(teacher + 4, exact, -128, 127, 0.0, gap).mean.item()
+
+
+def test_a_mean_that_divides_has_no_gap() -> None:
+    x = np.arange(9, dtype=np.int8).reshape(1, 3, 3, 1)
+    model = single(
+        "pool-fix", [x], [0], (1, 1, 1, 1), 0,
+        kernel=(3, 3), stride=(1, 1), pad=(0, 0, 0, 0), type="AVG", avg_exact=True,
+    )  # fmt: skip
+    program = program_of(model, dpu_part(model))
+    assert factor_gap(model.ops["result"], {"input": [x]}, program.read, np.zeros((1, 1, 1, 1))) == 0.0
 
 
 @given(st.integers(-300, 300), st.integers(1, 8), st.integers(-140, 140))
