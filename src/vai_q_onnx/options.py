@@ -1,8 +1,7 @@
 """`quantize_static`'s arguments and `extra_options`, checked, and then as a `Recipe`.
 
-Every documented key is in `EXTRA`, with its default and the values that are built. Another value of a documented
-key is answered with Q0703, an unknown key with Q0701 and the nearest known one, a value of the wrong kind with
-Q0702, and a combination that the documents forbid with Q0704.
+Every documented key is in `EXTRA`, with its default. An unknown key is answered with Q0701 and the nearest known one,
+a value of the wrong kind with Q0702, and a combination that the documents forbid with Q0704.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from quantforge.quantization.recipe import (
     Recipe,
     TensorRule,
 )
-from vai_q_onnx.dpu_options import ADJUSTED, SIMULATED, arithmetic_of, limits_of
+from vai_q_onnx.dpu_options import ADJUSTED, REWRITTEN, SIMULATED, arithmetic_of, limits_of, structure_of
 from vai_q_onnx.enums import CalibrationMethod, PowerOfTwoMethod, QuantFormat, QuantType, VitisQuantFormat
 from vai_q_onnx.formats import bias_rule, check_formats, format_of
 
@@ -34,21 +33,20 @@ ADAPTIVE_SWEEPS = 100  # CLESteps=-1: until nothing moves any more
 
 @dataclass(frozen=True)
 class Key:
-    """One documented option: its `default`, and whether `only` the default is built so far."""
+    """One documented option: its `default`."""
 
     default: Any
-    only: bool = False
 
 
-_ON, _OFF, _ALWAYS, _NEVER = Key(True), Key(False), Key(True, only=True), Key(False, only=True)
+_ON, _OFF = Key(True), Key(False)
 
 EXTRA: dict[str, Key] = {
     "ActivationSymmetric": _OFF,
     "WeightSymmetric": Key(None),
     "UseUnsignedReLU": _OFF,
     "QuantizeBias": _ON,
-    "RemoveInputInit": _ALWAYS,
-    "EnableSubgraph": _NEVER,
+    "RemoveInputInit": _ON,
+    "EnableSubgraph": _OFF,
     "ForceQuantizeNoInputCheck": _OFF,
     "MatMulConstBOnly": _OFF,
     "AddQDQPairToWeight": _OFF,
@@ -68,9 +66,9 @@ EXTRA: dict[str, Key] = {
     "ConvertReduceMeanToGlobalAvgPool": _ON,
     "SplitLargeKernelPool": _ON,
     "ConvertSplitToSlice": _ON,
-    "FuseInstanceNorm": _NEVER,
-    "FuseL2Norm": _NEVER,
-    "ConvertClipToRelu": _NEVER,
+    "FuseInstanceNorm": _OFF,
+    "FuseL2Norm": _OFF,
+    "ConvertClipToRelu": _OFF,
     "RemoveQDQConvLeakyRelu": _OFF,
     "RemoveQDQConvPRelu": _OFF,
     # the arithmetic of a DPU, imitated in the float operators
@@ -80,7 +78,7 @@ EXTRA: dict[str, Key] = {
     "ConvertHardSigmoidToDPUVersion": _ON,
     "ConvertAvgPoolToDPUVersion": _ON,
     "ConvertReduceMeanToDPUVersion": _ON,
-    "ConvertSoftmaxToDPUVersion": _NEVER,
+    "ConvertSoftmaxToDPUVersion": _OFF,
     # limits of its shifts
     "IPULimitationCheck": _ON,
     "NPULimitationCheck": _ON,
@@ -90,7 +88,7 @@ EXTRA: dict[str, Key] = {
     "AdjustShiftWrite": _ON,
     "AdjustHardSigmoid": _ON,
     "AdjustShiftSwish": _ON,
-    "AlignConcat": _ALWAYS,
+    "AlignConcat": _ON,
     "AlignPool": _ON,
     # cross-layer equalization
     "ReplaceClip6Relu": _OFF,
@@ -104,16 +102,15 @@ EXTRA: dict[str, Key] = {
 # Options that act only under another argument; set to anything but their default without it, they get Q0707.
 ONLY_WITH: dict[str, tuple[str, ...]] = {
     "enable_dpu": (
-        "ConvertBNToConv",
-        "ConvertReduceMeanToGlobalAvgPool",
-        "SplitLargeKernelPool",
-        "ConvertSplitToSlice",
+        "ConvertClipToRelu",
         "RemoveQDQConvLeakyRelu",
         "RemoveQDQConvPRelu",
         "SimulateDPU",
         "IPULimitationCheck",
         "NPULimitationCheck",
+        "AlignConcat",
         "AlignPool",
+        *REWRITTEN,
         *SIMULATED,
         *ADJUSTED,
     ),
@@ -187,7 +184,6 @@ def checked_extra(options: Mapping[str, Any] | None) -> dict[str, Any]:
 
     Raises:
         InputError: Q0701 for an unknown key, Q0702 for a value of the wrong type.
-        UnsupportedError: Q0703 for a value that is not built yet.
     """
     if options is not None and not isinstance(options, Mapping):
         raise wrong_value("extra_options", options, "a dictionary", "{'ActivationSymmetric': True}")
@@ -204,8 +200,6 @@ def checked_extra(options: Mapping[str, Any] | None) -> dict[str, Any]:
         boolean = isinstance(key.default, bool) or name in ("WeightSymmetric", "CalibTensorRangeSymmetric")
         if boolean and not isinstance(value, bool):
             raise wrong_value(where, value, "True or False", repr(bool(value)))
-        if key.only and value != key.default:
-            raise not_built(where, value, key.default)
         found[name] = value
     return found
 
@@ -251,6 +245,7 @@ def recipe_of(options: Options) -> Recipe:
         remove_identity=options.optimize_model,
         replace_relu6=options.extra["ReplaceClip6Relu"],
         equalize=_equalization(options),
+        dpu_structure=structure_of(options),
         dpu_arithmetic=arithmetic_of(options),
         int16_scales=options.extra["Int16Scale"],
         unit_sigmoids=options.extra["extra.Sigmoid.nnapi"],
@@ -360,9 +355,12 @@ def _placement(options: Options) -> Placement:
     off = {kind for kind, switch in switches.items() if not options.extra[switch]}
     return replace(
         DPU_PLACEMENT,
+        kinds=(*DPU_PLACEMENT.kinds, "instancenorm", "l2-normalize"),
         fused=_without(DPU_PLACEMENT.fused, off),
         align_pool=options.extra["AlignPool"],
-        float_output_joins=False,  # AlignConcat aligns the last concat too
+        align_join=options.extra["AlignConcat"],
+        separate_join=True,
+        float_output_joins=False,  # AlignConcat is about the last concat too
         force_moves=forced,
     )
 

@@ -28,7 +28,7 @@ The arguments become a `Recipe` (options.py) and overrides that keep nodes in fl
     include_cle: Equalize the weights of neighbouring layers first.
     extra_options: Further options, see docs/vai_q_onnx.md.
     print_summary: Print the report; it is logged otherwise.
-    debug_mode: Not built yet.
+    debug_mode: Write what was decided to ``<model_output>.debug.txt``, and log it at level DEBUG.
     inclue_cle: Misspelling of `include_cle` in the guide's signature.
     use_dpu: Older name of `enable_dpu`.
     enable_ipu_cnn: Older name of `enable_dpu`.
@@ -39,7 +39,7 @@ The arguments become a `Recipe` (options.py) and overrides that keep nodes in fl
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -55,9 +55,11 @@ from quantforge.frontends.onnx.native import NativeNode
 from quantforge.frontends.quantize import quantize
 from quantforge.graph import Graph, Op
 from quantforge.passes.pipeline import Preparation, prepare
+from quantforge.passes.result import Note
 from quantforge.quantization.recipe import Override, Placement
 from quantforge.quantization.report import QuantizationReport
 from vai_q_onnx.block_formats import attributes_from, store_in_blocks
+from vai_q_onnx.debug_file import write_debug_file
 from vai_q_onnx.enums import (
     CalibrationMethod,
     PowerOfTwoMethod,
@@ -67,12 +69,14 @@ from vai_q_onnx.enums import (
     VitisQuantType,
 )
 from vai_q_onnx.formats import form_of
+from vai_q_onnx.input_constants import input_constants, listing, lost_notice
 from vai_q_onnx.model_changes import changed_model
 from vai_q_onnx.notices import notices_of
 from vai_q_onnx.operator_options import BY_OPERATOR, operator_overrides
-from vai_q_onnx.options import Options, checked_extra, forbidden, not_built, recipe_of, wrong_value
+from vai_q_onnx.options import Options, checked_extra, forbidden, recipe_of, wrong_value
 from vai_q_onnx.random_reader import RandomDataReader
 from vai_q_onnx.selection import overrides_of
+from vai_q_onnx.subgraphs import quantize_subgraphs
 
 logger = logging.getLogger("vai_q_onnx")
 Names = Sequence[str] | None
@@ -116,7 +120,6 @@ def quantize_static(
     Raises:
         QuantforgeError: With a code, see ``quantforge explain``; no output is left behind.
     """
-    _refuse_unbuilt("debug_mode", debug_mode)
     options = Options(
         quant_format=quant_format,
         calibrate_method=calibrate_method,
@@ -145,7 +148,8 @@ def quantize_static(
         "to_nhwc": _either("convert_nchw_to_nhwc", convert_nchw_to_nhwc),
     }
     output = Path(model_output)
-    job = _Job(model_input, output, calibration_data_reader, random_data_reader_input_shape, changes)
+    debug = _either("debug_mode", debug_mode)
+    job = _Job(model_input, output, calibration_data_reader, random_data_reader_input_shape, changes, debug)
     _tell(_run(job, options, selection, providers, external), print_summary)
 
 
@@ -158,6 +162,7 @@ class _Job:
     reader: Any
     random_shapes: Any
     changes: Mapping[str, bool]
+    debug: bool = False
 
 
 def _run(
@@ -176,6 +181,9 @@ def _run(
     if reader is None:
         ranges = options.extra["RandomDataReaderInputDataRange"]
         reader = RandomDataReader(input_infos(graph), job.random_shapes, ranges)
+    inner: tuple[Note, ...] = ()
+    if options.extra["EnableSubgraph"]:
+        graph, reader, inner = quantize_subgraphs(graph, reader, recipe, providers)
     if options.quant_format is VitisQuantFormat.BFPFixNeuron:
         blocks = attributes_from(options.extra)
         stored, report = store_in_blocks(graph, reader, recipe.with_overrides(overrides), blocks, providers)
@@ -183,11 +191,25 @@ def _run(
         return replace(report, notices=(*report.notices, *notices_of(stored, options)))
     form = form_of(options)
     result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers, form=form)
-    finish = dedicate_pairs if options.extra["DedicatedQDQPair"] else None
-    emit(result.graph, job.output, recipe.name, external_data, form, finish)
+    lost: list[str] = []
+    finish: list[Callable[[Any], None]] = [dedicate_pairs] if options.extra["DedicatedQDQPair"] else []
+    if not options.extra["RemoveInputInit"]:
+        finish.append(listing(input_constants(model), result.graph, lost))
+    emit(result.graph, job.output, recipe.name, external_data, form, lambda made: _each(finish, made))
     name = str(job.model) if isinstance(job.model, str | PathLike) else graph.name
     notices = (*result.report.notices, *notices_of(result.graph, options))
-    return replace(result.report, model=name, notices=notices)
+    notices = (*notices, lost_notice(lost)) if lost else notices
+    report = replace(result.report, model=name, notices=notices, notes=(*result.report.notes, *inner))
+    if job.debug:
+        write_debug_file(job.output, result.graph, report)
+        for note in report.notes:
+            logger.debug("%s", note)
+    return report
+
+
+def _each(changes: Sequence[Callable[[Any], None]], model: Any) -> None:
+    for change in changes:
+        change(model)
 
 
 def native_type(op: Op) -> str:
@@ -223,11 +245,6 @@ def _either(name: str, value: bool, **older: bool | None) -> bool:
         if given is False and value and label != name:
             raise wrong_value(label, given, f"the same as {name}={value}", f"leave {label} out")
     return value or any(older.values())
-
-
-def _refuse_unbuilt(name: str, value: bool | None) -> None:
-    if value:
-        raise not_built(name, value, False)
 
 
 def _selection(**arguments: Names) -> dict[str, tuple[str, ...]]:

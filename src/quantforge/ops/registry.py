@@ -6,6 +6,7 @@ from quantforge.diagnostics import InternalError
 from quantforge.ops import (
     activation,
     convolution,
+    dpu_softmax,
     elementwise,
     fake_quantize,
     join,
@@ -26,7 +27,7 @@ __all__ = ["KINDS", "OpSpec", "Traits", "spec"]
 
 _FAMILIES = (
     convolution, matmul, activation, elementwise, pooling, join, movement, pad, resize, reduction, normalization,
-    nonlinear, masked_softmax, opaque, fake_quantize,
+    nonlinear, masked_softmax, dpu_softmax, opaque, fake_quantize,
 )  # fmt: skip
 
 KINDS: dict[str, OpSpec] = {row.kind: row for family in _FAMILIES for row in family.SPECS}

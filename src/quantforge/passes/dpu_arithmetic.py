@@ -12,8 +12,10 @@ from functools import partial
 
 from quantforge.graph import Graph
 from quantforge.passes.dpu_averages import MEANS, POOLS, dpu_averages
+from quantforge.passes.dpu_clip import dpu_clips
 from quantforge.passes.dpu_hard_sigmoid import dpu_hard_sigmoids, split_hard_swishes
 from quantforge.passes.dpu_leaky_relu import dpu_leaky_relus
+from quantforge.passes.dpu_softmax import dpu_softmaxes
 from quantforge.passes.replace_sigmoid import replace_sigmoids
 from quantforge.passes.result import PassResult
 from quantforge.passes.sequence import in_turn
@@ -29,6 +31,8 @@ class DpuArithmetic:
     means: bool = True
     hard_sigmoid: bool = True  # and hard swish
     sigmoid: bool = False  # as a hard sigmoid
+    softmax: bool = False
+    clip: bool = False  # as a ReLU that ends where the stored numbers do
 
 
 def with_dpu_arithmetic(
@@ -39,6 +43,10 @@ def with_dpu_arithmetic(
 
 
 def _chosen(options: DpuArithmetic, float_ops: Container[str]) -> Iterator[Callable[[Graph], PassResult]]:
+    if options.clip:
+        yield partial(dpu_clips, float_ops=float_ops)
+    if options.softmax:
+        yield partial(dpu_softmaxes, float_ops=float_ops)
     if options.sigmoid:  # before the hard sigmoids, of which it becomes one
         yield partial(replace_sigmoids, float_ops=float_ops)
     if options.leaky_relu:

@@ -13,6 +13,8 @@ depthwise convolution  k x + (beta - k mean)  when its input has two spatial axe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,20 +28,25 @@ Mask = NDArray[np.bool_]
 CONSTANT = 1e-6  # variance over epsilon and over the median variance: the result varies by 1e-3 gamma
 
 
-def fold_batch_norms(graph: Graph) -> PassResult:
-    """Changed: the weighted ops that took a batch normalization in, and those made from one."""
+def fold_batch_norms(
+    graph: Graph, fold: bool = True, depthwise: bool = True, keep: Callable[[Op], bool] = lambda op: False
+) -> PassResult:
+    """Changed: the weighted ops that took a batch normalization in, and those made from one.
+
+    Without `fold` none is taken in, without `depthwise` none is made a convolution, and what `keep` says stays.
+    """
     graph = graph.copy()
     changed: list[str] = []
     notes: list[Note] = []
     for norm in graph.ops:
         if norm.kind != "batchnorm":
             continue
-        refusal = _refusal(graph, norm)
+        refusal = _refusal(graph, norm) if fold else "folding is off"
         if refusal is None:
             constant = _constant_channels(graph, norm)
             changed.append(_fold(graph, norm, constant))
             notes.append(Note(NAME, norm.name, True, f"folded into {changed[-1]}{_said(constant)}"))
-        elif _becomes_depthwise(graph, norm):
+        elif depthwise and not keep(norm) and _becomes_depthwise(graph, norm):
             changed.append(norm.name)
             notes.append(Note(NAME, norm.name, True, f"made a 1x1 depthwise convolution, since {refusal}"))
         else:

@@ -9,12 +9,13 @@ and the limits of `ShiftLimits` (c0 = least_cut, c1 = most_cut, b1 = most_bias):
 with b the position of least error that the bias has for itself. Lowering w for a bias keeps the bias from saturating,
 at the price of coarser weights. A hard sigmoid and a hard swish on the table of 1/6 (2731 / 2^14) ask for
 
-    hard sigmoid   i >= 0,  o >= 7          hard swish   i >= 0,  o <= i + 7
+    hard sigmoid   0 <= i <= 15,  7 <= o <= i + 14      hard swish   0 <= i <= 15,  i - 8 <= o <= i + 7
 
 Sums and products have limits of their own, see `align_elementwise`.
 
-Values that share a spec move together. Layers are visited in graph order, until nothing moves; only a hard activation
-ever raises a position. Where input and output share one spec, lowering the output changes nothing: that is noted.
+Values that share a spec move together. Layers are visited in graph order, until nothing moves; only a hard
+activation, a sum or a product ever raises a position. Where input and output share one spec, lowering the output
+changes nothing: that is noted.
 
 Only power-of-two specs of integers of up to 8 bits around zero are looked at: the registers are those of 8-bit
 devices. Whether a compiled model fits is decided once more, by what the compiler has really fused
@@ -33,11 +34,11 @@ import numpy as np
 
 from quantforge.graph import Graph, Op
 from quantforge.numerics.formats import IntFormat
-from quantforge.numerics.law import shift_bias, shift_cut
+from quantforge.numerics.law import HARD_SIGMOID_SLOPE, shift_bias, shift_cut
 from quantforge.numerics.positions import position_of_scale
 from quantforge.ops.channels import WEIGHTED
 from quantforge.passes.result import Note
-from quantforge.quantization.align_elementwise import PRODUCTS, SUMS, elementwise_moves
+from quantforge.quantization.align_elementwise import PRODUCTS, SUMS, WRITE_SWISH, elementwise_moves
 from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import BiasScale, Recipe, ShiftLimits
 from quantforge.quantization.rules import bias_rule
@@ -47,6 +48,7 @@ from quantforge.quantization.weights import position_by_error
 NAME = "align-positions"
 _NARROW = 8  # bits that the registers are made for
 _SIXTH_POSITION = 7  # of a hard sigmoid's result
+_MOST_SIGMOID_IN = 15
 
 
 def align_positions(graph: Graph, places: Places, recipe: Recipe) -> tuple[Graph, tuple[Note, ...]]:
@@ -154,13 +156,13 @@ class _Aligner:
     def _hard(self, op: Op, kind: str) -> bool:
         i, o = self._position(op.inputs[0]), self._position(op.outputs[0])
         moved = False
-        if i is not None and i < 0:
-            moved |= self._move(op, op.inputs[0], 0, f"its input was at {i}")
-            i = 0
-        if o is not None and kind == "hard-sigmoid" and o < _SIXTH_POSITION:
-            moved |= self._move(op, op.outputs[0], _SIXTH_POSITION, f"its output was at {o}")
-        if i is not None and o is not None and kind == "hard-swish" and o > i + _SIXTH_POSITION:
-            moved |= self._move(op, op.outputs[0], i + _SIXTH_POSITION, f"its output was at {o}")
+        if i is not None and not 0 <= i <= _MOST_SIGMOID_IN:
+            moved |= self._move(op, op.inputs[0], min(max(i, 0), _MOST_SIGMOID_IN), f"its input was at {i}")
+            i = min(max(i, 0), _MOST_SIGMOID_IN)
+        if o is not None:
+            reached = _hard_output(kind, i, o)
+            if reached != o:
+                moved |= self._move(op, op.outputs[0], reached, f"its output was at {o}")
         return moved
 
     def _position(self, name: str) -> int | None:
@@ -182,3 +184,14 @@ class _Aligner:
 
     def _refuse(self, op: Op, why: str) -> None:
         self.notes.append(Note(NAME, op.name, False, why))
+
+
+def _hard_output(kind: str, i: int | None, o: int) -> int:
+    """The position nearest to `o` that the result of a hard activation may have, behind an input at `i`."""
+    if kind == "hard-sigmoid":
+        o = max(o, _SIXTH_POSITION)
+        return o if i is None else min(o, i + HARD_SIGMOID_SLOPE.shift)
+    if i is None:
+        return o
+    product = i + _SIXTH_POSITION
+    return min(max(o, product - WRITE_SWISH[1]), product - WRITE_SWISH[0])

@@ -23,6 +23,7 @@ import numpy as np
 from quantforge.calibration.data import DataSource
 from quantforge.calibration.runner import Calibration, calibrate, guarded
 from quantforge.calibration.sketch import count_bits
+from quantforge.calibration.split import split
 from quantforge.calibration.store import SketchKey, load_sketches, save_sketches
 from quantforge.diagnostics import InputError
 from quantforge.graph import Graph, Op
@@ -37,6 +38,7 @@ from quantforge.progress import Listener, track
 from quantforge.quantization.align import align_positions
 from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.channel_statistics import add_channel_sums
+from quantforge.quantization.constants import with_constants
 from quantforge.quantization.equalize import equalize
 from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.int16_scales import with_int16_scales
@@ -109,6 +111,8 @@ def quantize_graph(
     """
     watch = Stopwatch()
     compile_ahead(largest_magnitudes, count_bits, add_squared_errors, add_channel_sums, add_energies)
+    if recipe.hold_out:
+        data = split(data, recipe.hold_out)[0]
     batches = guarded(data)
     prepared = prepare(graph, preparation(recipe))
     base, notes = prepared.graph, prepared.notes
@@ -234,11 +238,12 @@ class _Statistics:
 
     def of(self, base: Graph, batches: Iterable[Feeds]) -> Calibration:
         if self.sketches is not None and self.sketches.exists():
-            calibration = load_sketches(self.sketches, self.key)
+            calibration = with_constants(load_sketches(self.sketches, self.key), base, self.places)
             self.watch.lap("load sketches")
             return calibration
         observed = [name for name in self.places.observed if not base.value(name).is_const]
         calibration = calibrate(self.session, batches, observed, rules=self.places.rules, graph=base)
+        calibration = with_constants(calibration, base, self.places)
         self.watch.lap("calibration")
         if self.sketches is not None:
             save_sketches(self.sketches, calibration, self.key)
@@ -254,6 +259,9 @@ def preparation(recipe: Recipe) -> Preparation:
         replace_relu6=recipe.replace_relu6,
         replace_swish=recipe.replace_swish,
         replace_sigmoid=recipe.replace_sigmoid,
+        units=recipe.placement.units and not recipe.placement.every_value,
+        dpu_structure=recipe.dpu_structure,
+        named=tuple(override.op for override in recipe.overrides if override.op is not None),
     )
 
 

@@ -15,6 +15,7 @@ from quantforge.graph import Graph, Op, Value
 from quantforge.ops.channels import WEIGHTED
 from quantforge.ops.registry import spec
 from quantforge.quantization.every_value import EXACT_FUSED, groups_of_one, rounded_parameters
+from quantforge.quantization.grouping import Grouping, grouping_of
 from quantforge.quantization.places import FloatOp, Parameter, Places, SpecGroup
 from quantforge.quantization.recipe import Placement, Recipe
 from quantforge.quantization.rules import bias_rule, override_for, value_rule, weight_rule
@@ -31,10 +32,11 @@ def place(graph: Graph, recipe: Recipe) -> Places:
     """
     if recipe.placement.every_value:
         return _every_value(graph, recipe)
-    floats = _float_ops(graph, recipe)
+    grouping = grouping_of(graph, recipe)
+    floats = _float_ops(graph, recipe, grouping)
     quantized = [op for op in graph.ops if op.name not in floats]
-    inner = _inner_values(graph, quantized, recipe.placement)
-    wanted = _wanted_values(graph, quantized, recipe.placement) - inner
+    inner = _inner_values(graph, quantized, recipe.placement) | grouping.inner
+    wanted = _wanted_values(graph, quantized, recipe.placement, grouping) - inner
     groups = _groups(graph, quantized, wanted, recipe, inner)
     weighted = [op for op in quantized if _has_const_weights(graph, op)]
     return Places(tuple(groups), *_parameters(graph, weighted, recipe), tuple(floats.values()))
@@ -42,7 +44,7 @@ def place(graph: Graph, recipe: Recipe) -> Places:
 
 def _every_value(graph: Graph, recipe: Recipe) -> Places:
     """The placement of float formats; see `quantization.every_value`."""
-    floats = _float_ops(graph, recipe)
+    floats = _float_ops(graph, recipe, Grouping())
     rounded = [op for op in graph.ops if op.name not in floats or floats[op.name].code != "Q0503"]
     inner = _inner_values(graph, rounded, replace(recipe.placement, fused=EXACT_FUSED))
     groups = groups_of_one(graph, rounded, recipe, inner, floats)
@@ -66,13 +68,13 @@ def _parameters(
     )
 
 
-def _float_ops(graph: Graph, recipe: Recipe) -> dict[str, FloatOp]:
+def _float_ops(graph: Graph, recipe: Recipe, grouping: Grouping) -> dict[str, FloatOp]:
     """The ops that stay float, by name, in graph order."""
     rereads = _feeds_weighted(graph)
     floats: dict[str, FloatOp] = {}
     behind: dict[str, str] = {}  # value -> the float op it comes from
     for op in graph.ops:
-        reason = _own_reason(graph, op, recipe)
+        reason = _own_reason(graph, op, recipe, grouping)
         sources = [behind[name] for name in op.inputs if name in behind]
         if reason is None and sources and op.name not in rereads:
             reason = (f"post-processing behind {sources[0]}, which no weighted operator reads again", "Q0502")
@@ -109,7 +111,7 @@ def _gathering(graph: Graph, floats: Container[str]) -> dict[str, FloatOp]:
     return found
 
 
-def _own_reason(graph: Graph, op: Op, recipe: Recipe) -> tuple[str, str] | None:
+def _own_reason(graph: Graph, op: Op, recipe: Recipe, grouping: Grouping) -> tuple[str, str] | None:
     override = override_for(recipe.overrides, op=op.name, kind=op.kind)
     if override is not None and override.keep_float:
         return "the recipe keeps it in float", "Q0503"
@@ -117,8 +119,11 @@ def _own_reason(graph: Graph, op: Op, recipe: Recipe) -> tuple[str, str] | None:
     custom = op.kind == "opaque" and op.attrs.get("type") in recipe.placement.custom_types
     if role == "float" and not custom:
         return f"{op.attrs.get('type', op.kind)} has no quantized form", "Q0501"
-    if role not in MOVES and op.kind not in recipe.placement.kinds and not custom:
-        return f"{op.kind} is not among the kinds recipe {recipe.name} quantizes", "Q0504"
+    kind = grouping.kind(op)
+    if (role not in MOVES or op.name in grouping.units) and kind not in recipe.placement.kinds and not custom:
+        if op.name in grouping.units:
+            return f"it is part of a {kind}, which recipe {recipe.name} does not quantize", "Q0530"
+        return f"{kind} is not among the kinds recipe {recipe.name} quantizes", "Q0504"
     if not all(graph.value(name).dtype == "float32" for name in op.outputs if name):
         return f"its output is {graph.value(op.outputs[0]).dtype}", "Q0505"
     if op.kind in WEIGHTED and op.kind != "matmul" and not _has_const_weights(graph, op):
@@ -145,7 +150,7 @@ def _inner_values(graph: Graph, quantized: list[Op], placement: Placement) -> se
     names = {op.name for op in quantized}
     inner: set[str] = set()
     for op in quantized:
-        joins = spec(op.kind).traits.role == "join" and not placement.align_join
+        joins = spec(op.kind).traits.role == "join" and not (placement.align_join or placement.separate_join)
         sources = op.inputs if joins else op.inputs[:1] if op.kind in placement.fused else ()
         for source in sources:
             producer = graph.producer(source)
@@ -159,12 +164,14 @@ def _inner_values(graph: Graph, quantized: list[Op], placement: Placement) -> se
     return inner
 
 
-def _wanted_values(graph: Graph, quantized: list[Op], placement: Placement) -> set[str]:
+def _wanted_values(graph: Graph, quantized: list[Op], placement: Placement, grouping: Grouping) -> set[str]:
     """Values that some quantized operator computes on or computes, closed over operators that move data."""
     wanted: set[str] = set()
     for op in quantized:
-        if not _shares(op, placement):
-            wanted.update(_data(graph, op))
+        if placement.inputs_only:
+            wanted.update(name for name in _computed_on(graph, op) if name not in grouping.bare(op))
+        elif not _shares(op, placement):
+            wanted.update(name for name in _data(graph, op) if name not in grouping.bare(op))
     moves = [op for op in quantized if _shares(op, placement)]
     grown = True
     while grown:
@@ -177,6 +184,14 @@ def _wanted_values(graph: Graph, quantized: list[Op], placement: Placement) -> s
                 wanted.update(data)
         grown = len(wanted) > before
     return wanted
+
+
+def _computed_on(graph: Graph, op: Op) -> list[str]:
+    """What `op` multiplies, and what it looks up in a table: all that is stored with `inputs_only`."""
+    if op.kind in WEIGHTED:
+        return [name for name in _data(graph, op) if name in op.inputs]
+    table = op.kind == "gather" and graph.const(op, 0) is not None
+    return _data(graph, op) if table else []
 
 
 def _data(graph: Graph, op: Op) -> list[str]:

@@ -10,6 +10,7 @@ from quantforge.diagnostics import InputError
 from quantforge.numerics.formats import INT8, INT32, UINT8, Format
 from quantforge.numerics.rounding import Rounding
 from quantforge.passes.dpu_arithmetic import DpuArithmetic
+from quantforge.passes.dpu_structure import DpuStructure
 
 
 class BiasScale(str, Enum):
@@ -95,13 +96,20 @@ class Placement:
     on the host, where its reader is; false aligns it, for a target that has to compute it.
 
     With `align_join` the inputs of a concat share the spec of its output; without, only the output carries one, and
-    an input that something else reads has a spec of its own.
+    an input that something else reads has a spec of its own; with `separate_join` as well every other input has.
 
     With `every_value` every real number that an operator makes is rounded, whatever its kind, and no two share a
     spec; graph inputs only where a rule for them says so. That is how float formats are stored. An integer rule
     still holds for `kinds` alone.
 
     With `force_moves` operators that move data are quantized even where neither side is.
+
+    With `units` operators that together are one function (GELU, layer normalization, the softmax of attention, a
+    product with its bias; see `passes.units`) are quantized as one: nothing between them carries a spec, and a mask
+    carries none at all.
+
+    With `inputs_only` just what products compute on, with weights or with each other, carries a spec, and the tables
+    of look-ups: sums, activations and normalizations between two products are in float, on unrounded numbers.
 
     Opaque operators of `custom_types` are computed in float on inputs that carry specs, and so do their outputs.
     """
@@ -111,9 +119,12 @@ class Placement:
     align_pool: bool = False
     float_output_joins: bool = True
     align_join: bool = True
+    separate_join: bool = False
     every_value: bool = False
     custom_types: tuple[str, ...] = ()
     force_moves: bool = False
+    units: bool = False
+    inputs_only: bool = False
 
 
 _CONVOLUTIONS = tuple(
@@ -148,7 +159,9 @@ CPU_PLACEMENT = Placement(
         "softmax",
     ),
     fused=("relu", "relu6", "clip"),
+    units=True,
 )
+TRANSFORMER_PLACEMENT = replace(CPU_PLACEMENT, inputs_only=True)
 DPU_PLACEMENT = Placement(
     kinds=(*CPU_PLACEMENT.kinds, "eltwise-sub", "eltwise-max", "eltwise-min", "tanh"),
     fused=("relu", "relu6", "clip", "leaky-relu", "prelu"),
@@ -196,7 +209,8 @@ class ShiftLimits:
 
         least_cut <= shift_cut <= most_cut,    min(0, shift_cut - most_cut) <= shift_bias <= most_bias
 
-    `least_bias` replaces the lower bound of shift_bias where it is given. The ONNX quantizer of Vitis AI goes up to
+    `least_bias` replaces the lower bound of shift_bias where it is given, and with `leaky_bias` 0 does in front of a
+    leaky ReLU. The ONNX quantizer of Vitis AI goes up to
     15, the PyTorch one to 16: 15 suits both. The other fields say which limits move positions; `read` and `write` are
     those of sums and products, see `quantization.align_elementwise`. A bias is always within its bounds.
     """
@@ -204,6 +218,7 @@ class ShiftLimits:
     least_cut: int = 0
     most_cut: int = 16
     least_bias: int | None = None
+    leaky_bias: bool = False
     most_bias: int = 15
     cut: bool = True
     bias: bool = True
@@ -228,6 +243,7 @@ class Recipe:
     replace_relu6: bool = False
     replace_swish: bool = False
     replace_sigmoid: bool = False
+    dpu_structure: DpuStructure | None = None
     dpu_arithmetic: DpuArithmetic | None = None
     equalize: Equalization | None = None
     correct_bias: bool = False
@@ -235,6 +251,7 @@ class Recipe:
     unit_sigmoids: bool = False  # unsigned outputs of sigmoids have scale 2**-bits and zero point 0
     int16_scales: bool = False  # scales as integers of 16 bits over powers of two
     shift_limits: ShiftLimits | None = None  # positions are aligned to them after solving
+    hold_out: int = 0  # every so many samples one is not calibrated on, see calibration.split; 0 uses all
     overrides: tuple[Override, ...] = ()
 
     def with_overrides(self, overrides: tuple[Override, ...]) -> Recipe:
@@ -255,7 +272,18 @@ DPU_CNN = Recipe(
     correct_bias=True,
     shift_limits=ShiftLimits(),
 )
-NPU_TRANSFORMER = Recipe(name="npu-transformer", activations=TensorRule(INT8, symmetric=False))
+NPU_TRANSFORMER = Recipe(
+    name="npu-transformer",
+    activations=TensorRule(INT8, symmetric=False),
+    weights=TensorRule(INT8, method=RangeMethod.MSE),
+    placement=TRANSFORMER_PLACEMENT,
+)
+CPU_TRANSFORMER = Recipe(
+    name="cpu-transformer",
+    activations=TensorRule(INT8, symmetric=False),
+    weights=TensorRule(INT8, per_channel=True),
+    placement=TRANSFORMER_PLACEMENT,
+)
 CPU_CNN = Recipe(
     name="cpu-cnn",
     activations=TensorRule(UINT8, symmetric=False),
@@ -264,7 +292,7 @@ CPU_CNN = Recipe(
     output_margin=0.25,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (DPU_CNN, NPU_TRANSFORMER, CPU_CNN)}
+RECIPES = {recipe.name: recipe for recipe in (DPU_CNN, NPU_TRANSFORMER, CPU_CNN, CPU_TRANSFORMER)}
 ALIASES = {"dpu": "dpu-cnn", "npu": "dpu-cnn", "cpu": "cpu-cnn", "transformer": "npu-transformer"}
 
 

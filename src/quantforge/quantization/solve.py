@@ -81,10 +81,18 @@ def solve_bias(graph: Graph, op: Op, recipe: Recipe) -> None:
         return
     x, w = graph.value(op.inputs[0]).quant, graph.value(op.inputs[1]).quant
     y = graph.value(output_value(graph, op)).quant
-    least = None if recipe.shift_limits is None else recipe.shift_limits.least_bias
-    spec = bias_spec(bias, rule, x, w, y, least)
+    spec = bias_spec(bias, rule, x, w, y, _least_bias(graph, op, recipe))
     if spec is not None:
         _set(graph, op.inputs[2], spec)
+
+
+def _least_bias(graph: Graph, op: Op, recipe: Recipe) -> int | None:
+    """The lower bound of shift_bias where it is not the usual one."""
+    limits = recipe.shift_limits
+    if limits is None:
+        return None
+    leaky = any(reader.kind == "leaky-relu" for reader in graph.consumers(op.outputs[0]))
+    return 0 if leaky and limits.leaky_bias else limits.least_bias
 
 
 def output_value(graph: Graph, op: Op) -> str:

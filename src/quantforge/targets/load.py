@@ -47,12 +47,22 @@ class Shifts:
         read: largest minus smallest f_in of an addition or subtraction.
         write_add: smallest f_in - f_out of an addition or subtraction.
         write_mul: sum of f_in - f_out of a product.
+        write_swish: the same where one factor is a hard sigmoid of the other.
+        bias: f_in + f_weights - f_bias; at least min(0, cut - largest cut), and 0 in front of a leaky ReLU.
+        sigmoid_in: f_in of a hard sigmoid.
+        sigmoid_out: f_out of a hard sigmoid.
+        sigmoid: 14 + f_in - f_out of a hard sigmoid, whose slope is 2731 / 2**14.
     """
 
     cut: Bounds
     read: Bounds
     write_add: Bounds
     write_mul: Bounds
+    write_swish: Bounds
+    bias: Bounds
+    sigmoid_in: Bounds
+    sigmoid_out: Bounds
+    sigmoid: Bounds
 
 
 @dataclass(frozen=True)

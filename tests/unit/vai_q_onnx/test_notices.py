@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from quantforge.graph import Graph, QuantSpec, Value
+from quantforge.graph import Graph, QuantSpec
 from quantforge.numerics.formats import INT8
 from tests.networks import Net
 from vai_q_onnx.notices import notices_of
@@ -27,18 +27,6 @@ def one(kind: str, **attrs: Any) -> Graph:
     return quantized(net.done(net.add(kind, "o", ("x",), **attrs)))
 
 
-def test_a_large_global_pool() -> None:
-    net = Net(size=32)
-    graph = quantized(net.done(net.add("avgpool2d", "g", ("x",), **{"global": True})))
-    assert found(graph) == [
-        "Q0705 option SplitLargeKernelPool: found g; expected this step, which is not built yet; try: "
-        "extra_options={'SplitLargeKernelPool': False} once this is known; the model is valid without it"
-    ]
-    assert found(graph, dpu=False) == found(graph, {"SplitLargeKernelPool": False}) == []
-    graph.set_value(Value("x", ("batch", 3, "h", "w"), quant=graph.value("x").quant))
-    assert found(graph) == [], "of unknown size"
-
-
 def test_shifts_that_do_not_fit() -> None:
     net = Net()
     graph = quantized(net.done(net.conv("c", "x", 4, bias=False)), x=9, c_w=12, c_out=4)
@@ -51,9 +39,22 @@ def test_shifts_that_do_not_fit() -> None:
 
 
 def test_many_operators_are_counted() -> None:
-    net = Net(size=32)
-    pools = [net.add("avgpool2d", f"g{index}", ("x",), **{"global": True}) for index in range(6)]
-    assert "found g0, g1, g2, g3 and 2 more;" in found(quantized(net.done(*pools)))[0]
+    net = Net()
+    graph = net.done(*(net.conv(f"c{index}", "x", 4, bias=False) for index in range(6)))
+    far = {f"c{index}_out": -12 for index in range(6)}
+    assert "found c0: shift_cut of 22 bits, not 0..16, c1" in found(quantized(graph, **far))[0]
+    assert "and 2 more;" in found(quantized(graph, **far))[0]
+
+
+def test_hard_sigmoids_and_products_are_looked_at() -> None:
+    net = Net()
+    gate = net.add("hard-sigmoid", "h", ("x",), alpha=1 / 6)
+    graph = quantized(net.done(net.add("eltwise-mul", "m", ("x", gate))), x=16, h_out=5, m_out=3)
+    rows = found(graph)
+    assert "AdjustShiftSwish: found m: shift_swish of 18 bits, not 0..15" in rows[0]
+    assert "h: hard_sigmoid_in of 16 bits, not 0..15" in "".join(rows)
+    assert "h: hard_sigmoid_out of 5 bits, not 7..127" in "".join(rows)
+    assert len(found(graph, {"AdjustHardSigmoid": False})) == 1
 
 
 def test_an_option_without_effect() -> None:

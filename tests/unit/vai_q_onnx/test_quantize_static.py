@@ -210,11 +210,16 @@ def test_bad_arguments_are_named(arguments: Any, text: str, paths: tuple[str, st
     assert not Path(paths[1]).exists()
 
 
-def test_arguments_that_are_not_built(paths: tuple[str, str]) -> None:
-    with pytest.raises(
-        UnsupportedError, match="Q0703 debug_mode: found True; expected False, the only value"
-    ):
+def test_debug_mode_writes_what_was_decided(
+    paths: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "vai_q_onnx"):
         quantize(paths, debug_mode=True)
+    text = Path(f"{paths[1]}.debug.txt").read_text("utf-8")
+    assert "fold-batch-norm: n1: folded into c1" in text and "fold-batch-norm: n1" in caplog.text
+    assert "@int8(position=" in text
+    with pytest.raises(InputError, match="Q0702 debug_mode: found 1"):
+        quantize(paths, debug_mode=1)
 
 
 def test_the_output_is_tried_before_any_work(tmp_path: Path) -> None:
@@ -280,9 +285,7 @@ def test_the_report_is_printed_or_logged(
         assert capsys.readouterr().out == "" and "SQNR" in caplog.text
 
 
-def test_what_a_dpu_would_do_otherwise_is_logged(
-    paths: tuple[str, str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_large_pool_is_split_for_a_dpu(paths: tuple[str, str]) -> None:
     onnx.save(
         model(
             "agraph (float[n,3,32,32] x) => (float[n,3,1,1] y) { r = Relu (x) [g] y = GlobalAveragePool (r) }"
@@ -290,11 +293,11 @@ def test_what_a_dpu_would_do_otherwise_is_logged(
         paths[0],
     )
     vai_q_onnx.quantize_static(*paths, None, enable_dpu=True, print_summary=False)
-    assert "Q0705 option SplitLargeKernelPool: found g;" in caplog.text
-    caplog.clear()
+    assert len([node for node in onnx.load(paths[1]).graph.node if "Pool" in node.op_type]) == 0
+    assert any(node.name == "r_Split" for node in onnx.load(paths[1]).graph.node)
     off = {"SplitLargeKernelPool": False}
     vai_q_onnx.quantize_static(*paths, None, enable_dpu=True, extra_options=off, print_summary=False)
-    assert "Q0705" not in caplog.text
+    assert not any(node.name == "r_Split" for node in onnx.load(paths[1]).graph.node)
 
 
 def test_the_type_of_a_node_survives_folded_factors() -> None:

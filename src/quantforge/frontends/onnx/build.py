@@ -255,11 +255,11 @@ def _renamed(builder: _Builder, op: Op, record: NativeNode) -> Any:
     outer = dict(zip(record.captured, op.inputs[len(record.data) :], strict=True))
     renames = {old: builder.read[new] for old, new in outer.items() if builder.read[new] != old}
     if renames:
-        _rename_captured(node, renames)
+        rename_captured(node, renames)
     return node
 
 
-def _rename_captured(node: Any, renames: Mapping[str, str]) -> None:
+def rename_captured(node: Any, renames: Mapping[str, str]) -> None:
     """Make the subgraphs of `node` read outer values under their new names."""
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
@@ -269,7 +269,7 @@ def _rename_captured(node: Any, renames: Mapping[str, str]) -> None:
             for inner in graph.node:
                 inner.input[:] = [here.get(name, name) for name in inner.input]
                 if captured_names(inner):
-                    _rename_captured(inner, here)
+                    rename_captured(inner, here)
             for output in graph.output:
                 output.name = here.get(output.name, output.name)
 

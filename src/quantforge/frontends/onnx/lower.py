@@ -16,6 +16,7 @@ from onnx import helper
 from quantforge.diagnostics import UnsupportedError
 from quantforge.frontends.onnx.block_functions import DOMAIN, LEAST_OPSET, store_attributes, store_function
 from quantforge.frontends.onnx.lower_attention import masked_softmax
+from quantforge.frontends.onnx.lower_softmax import dpu_softmax
 from quantforge.frontends.onnx.native import element_type
 from quantforge.graph import Array, Op, Value
 
@@ -357,6 +358,7 @@ _RULES: dict[str, Rule] = {
     "softmax": _plain("Softmax", "axis"),
     "log-softmax": _plain("LogSoftmax", "axis"),
     "masked-softmax": masked_softmax,
+    "dpu-softmax": dpu_softmax,
     "matmul": _plain("MatMul"),
     "inner-product": _inner_product,
     "batchnorm": _batch_norm,
