@@ -45,7 +45,8 @@ class Noise:
         """
         if self.noise == 0.0:
             return math.inf
-        return 10.0 * math.log10(self.signal / self.noise) if self.signal > 0.0 else -math.inf
+        ratio = self.signal / self.noise  # 0 where the noise is infinite
+        return 10.0 * math.log10(ratio) if ratio > 0.0 else -math.inf
 
     def plus(self, reference: Array, actual: Array) -> Noise:
         """Add one batch: `reference` and `actual` of equal shape."""

@@ -45,7 +45,8 @@ def source(data: Array = DATA) -> DataSource:
 @pytest.mark.parametrize("recipe", [DPU_CNN, CPU_CNN, NPU_TRANSFORMER], ids=lambda recipe: recipe.name)
 def test_each_recipe_gives_a_plan_that_measures_well(recipe: Recipe) -> None:
     found = quantize_graph(network(), Interpreter(), source(), recipe)
-    assert {"x", "r.out", "c2.out", "c1.w", "c2.w"} <= set(plan_of(found.graph, recipe.name).tensors)
+    last = set() if recipe.placement.inputs_only else {"c2.out"}
+    assert {"x", "r.out", "c1.w", "c2.w"} | last <= set(plan_of(found.graph, recipe.name).tensors)
     assert found.measurement is not None and found.measurement.samples == 10
     assert found.measurement.accumulated["c2.out"].sqnr_db > 25.0
     assert (found.calibration.samples, found.calibration.batches) == (10, 3)

@@ -122,7 +122,12 @@ def test_agreement_is_counted_for_outputs_that_look_like_class_scores() -> None:
 
 @pytest.mark.parametrize(
     ("noise", "expected"),
-    [(Noise(1.0, 0.0), math.inf), (Noise(0.0, 1.0), -math.inf), (Noise(1000.0, 1.0), 30.0)],
+    [
+        (Noise(1.0, 0.0), math.inf),
+        (Noise(0.0, 1.0), -math.inf),
+        (Noise(1000.0, 1.0), 30.0),
+        (Noise(1.0, math.inf), -math.inf),
+    ],
 )
 def test_decibels(noise: Noise, expected: float) -> None:
     assert noise.sqnr_db == expected

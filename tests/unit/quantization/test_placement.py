@@ -3,12 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from quantforge.frontends.onnx import import_model
 from quantforge.graph import Graph
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import Places
-from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Override, Recipe
+from quantforge.quantization.recipe import CPU_CNN, CPU_TRANSFORMER, DPU_CNN, Override, Recipe
 from quantforge.quantization.rules import override_for
 from tests.networks import Net
+from tests.unit.frontends.onnx.text_models import model
+from tests.unit.passes.units.test_find import graph as gelu_behind_a_bias
 
 
 def groups(places: Places) -> set[frozenset[str]]:
@@ -160,3 +163,31 @@ def test_a_target_that_computes_the_last_concat_gets_one_spec_for_it():
     places = place(detector(), replace(DPU_CNN, placement=placement))
     assert {"scores.out", "boxes.out", "last.out", "turn.out"} in groups(places)
     assert places.floats == ()
+
+
+def test_units_are_rounded_at_their_ends_only():
+    graph = gelu_behind_a_bias()
+    places = place(graph, CPU_CNN)
+    assert groups(places) == {frozenset({name}) for name in ("x", "a")}
+    assert {found.op: found.code for found in places.floats} == dict.fromkeys(
+        ("Div_2", "Erf_3", "Add_4", "Mul_5", "Mul_6"), "Q0530"
+    )
+    kinds = (*CPU_CNN.placement.kinds, "gelu")
+    places = place(graph, replace(CPU_CNN, placement=replace(CPU_CNN.placement, kinds=kinds)))
+    assert groups(places) == {frozenset({name}) for name in ("x", "a", "y")} and places.floats == ()
+    places = place(graph, replace(CPU_CNN, placement=replace(CPU_CNN.placement, units=False)))
+    assert {"m", "b", "one"} & {name for group in groups(places) for name in group}
+
+
+def test_masks_and_their_sums_carry_no_spec():
+    text = """agraph (float[N,2,T,4] q, float[N,2,4,T] k, float[N,2,T,4] v, float[N,1,1,T] mask) => (float[N,2,T,4] y)
+        { s = MatMul (q, k) z = Div (s, root) a = Add (z, mask) p = Softmax (a) y = MatMul (p, v) }"""
+    graph = import_model(model(text, root=np.array(2, np.float32)))
+    assert groups(place(graph, CPU_CNN)) == {frozenset({name}) for name in ("q", "k", "s", "p", "v", "y")}
+    assert groups(place(graph, CPU_TRANSFORMER)) == {frozenset({name}) for name in ("q", "k", "p", "v")}
+
+
+def test_inputs_only_stores_what_products_read():
+    places = place(residual(), CPU_TRANSFORMER)
+    assert groups(places) == {frozenset({name}) for name in ("x", "r1.out", "r2.out")}
+    assert [p.value for p in places.weights] == ["c1.w", "c2.w", "c3.w"] and places.floats == ()

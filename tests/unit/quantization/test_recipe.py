@@ -8,6 +8,7 @@ from quantforge.ops.registry import spec
 from quantforge.quantization.recipe import (
     ALIASES,
     CPU_CNN,
+    CPU_TRANSFORMER,
     DPU_CNN,
     NPU_TRANSFORMER,
     RECIPES,
@@ -21,10 +22,12 @@ from quantforge.quantization.recipe import (
 )
 
 
-def test_the_three_recipes_are_what_the_documents_recommend() -> None:
+def test_the_recipes_are_what_the_documents_recommend() -> None:
     assert DPU_CNN.activations.scales is DPU_CNN.weights.scales is ScaleKind.POWER_OF_TWO
     assert DPU_CNN.bias == BiasRule(INT8, BiasScale.OWN) and DPU_CNN.placement.align_pool
     assert (NPU_TRANSFORMER.activations.format, NPU_TRANSFORMER.weights.format) == (INT8, INT8)
+    assert CPU_TRANSFORMER.weights.per_channel and not NPU_TRANSFORMER.weights.per_channel
+    assert CPU_TRANSFORMER.placement.inputs_only and CPU_TRANSFORMER.placement.units
     assert (CPU_CNN.activations.format, CPU_CNN.weights.format) == (UINT8, INT8)
     assert CPU_CNN.bias == BiasRule(INT32, BiasScale.PRODUCT)
 
