@@ -23,6 +23,7 @@ import torch
 from pytorch_nndct.arguments import as_float32, batch_of, beside, example_inputs, loaded_module
 from pytorch_nndct.deploy_check import LastForward
 from pytorch_nndct.exports import OnnxOptions, onnx_file, torch_script
+from pytorch_nndct.fine_tuning import PARAMETERS as TUNED
 from pytorch_nndct.messages import documented
 from pytorch_nndct.notices import say_float_ops
 from pytorch_nndct.options import checked_width
@@ -35,6 +36,7 @@ from quantforge.frontends.torch.training.finish import aligned_graph, constants_
 from quantforge.frontends.torch.training.module import TrainableModule
 from quantforge.frontends.torch.training.trainer import ModuleTrainer
 from quantforge.frontends.torch.training.widths import training_recipe
+from quantforge.frontends.torch.tuning.parameters import is_fine_tuned, load_parameters
 from quantforge.graph import Graph
 
 QUANT_INFO, BIAS_CORRECTIONS, PARAMETERS = "quant_info.json", "bias_corr.pth", "deployable.pth"
@@ -92,18 +94,21 @@ class QatProcessor:
 
         Args:
             calib_dir: Folder of the results of `torch_quantizer` in calibration mode with the same widths, to start
-                from. Without, the first forward pass calibrates on its batch.
+                from, tuned weights included where it called `fast_finetune`. Without, the first forward pass
+                calibrates on its batch.
             allow_reused_module: Taken for compatibility; modules may be called any number of times.
 
         Raises:
-            InputError: Q1413 when the folder has no result, Q1411 or Q1412 when it belongs to another model.
+            InputError: Q1413 when the folder has no result, Q1411, Q1412 or Q1442 when it belongs to another model.
         """
         del allow_reused_module
         module = self._trainer.trainable()
         if str(calib_dir):
             info, corrections = Path(calib_dir) / QUANT_INFO, Path(calib_dir) / BIAS_CORRECTIONS
             found = torch.load(corrections, weights_only=True) if corrections.is_file() else None
-            self._trainer.begin_at_file(module, _existing(info).read_text("utf-8"), found, str(info))
+            text = _existing(info).read_text("utf-8")
+            tuned = load_parameters(Path(calib_dir) / TUNED, text) if is_fine_tuned(text) else None
+            self._trainer.begin_at_file(module, text, found, tuned, str(info))
         self._trainable = module
         return module
 

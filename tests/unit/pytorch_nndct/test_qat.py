@@ -85,6 +85,22 @@ def test_training_begins_at_a_calibration(tmp_path: Path) -> None:
     assert (found - want).abs().max() < 0.05 * want.abs().max()
 
 
+def test_training_begins_at_fine_tuned_weights(tmp_path: Path) -> None:
+    quantizer = torch_quantizer("calib", small(), images(1), output_dir=tmp_path, bitwidth=4)
+    quantizer.fast_finetune(lambda model: model(images()), (quantizer.quant_model,))
+    want = quantizer.quant_model(images())
+    quantizer.export_quant_config()
+    processor = QatProcessor(small(), images(1), 4)
+    module = processor.trainable_model(calib_dir=tmp_path).eval()
+    found = module(images())
+    assert (found - want).abs().max() <= 0.01 * want.abs().max()
+    calibrated = QatProcessor(small(), images(1), 4).trainable_model().eval()(images())
+    assert (calibrated - want).abs().max() > 0.05 * want.abs().max()
+    (tmp_path / "param.pth").unlink()
+    with pytest.raises(InputError, match="Q1442"):
+        processor.trainable_model(calib_dir=tmp_path)
+
+
 def test_wrapped_modules_are_unwrapped(trained: tuple[QatProcessor, Any], tmp_path: Path) -> None:
     processor, module = trained
     for wrapped in (nn.DataParallel(module), torch.compile(module, backend="eager")):

@@ -214,7 +214,7 @@ class ModuleQuantizer:
         """
         ranges = ranges_of(info, where)
         self._equalize({name: np.array(row) for name, row in ranges.items()})
-        graph = apply_json(info, self._planned(), where)
+        graph = apply_json(info, self.planned(), where)
         if self.recipe.correct_bias:
             self._correct(graph, corrections, where)
         self.graph = graph
@@ -232,7 +232,7 @@ class ModuleQuantizer:
                 )  # fmt: skip
             graph.set_value(replace(value, const=(before - taken).astype(value.dtype)))
 
-    def _planned(self) -> Graph:
+    def planned(self) -> Graph:
         """The base graph with a spec of unit scale wherever the recipe wants one."""
 
         def unit(group: Any, rule: TensorRule) -> QuantSpec:

@@ -13,6 +13,7 @@ from quantforge.frontends.torch.training.module import TrainableModule
 from quantforge.graph import Graph
 from quantforge.passes.result import Note
 from quantforge.quantization.align import align_positions
+from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import Recipe
 
@@ -33,7 +34,7 @@ def float_graph(module: TrainableModule) -> Graph:
 
 
 def quantized_graph(module: TrainableModule) -> Graph:
-    """The same with a spec wherever the module has a quantizer: what is exported."""
+    """The same with a spec wherever the module has a quantizer."""
     graph = float_graph(module)
     for slot in module.structure.slots:
         quantizer = module.quantizer(slot.values[0])
@@ -44,8 +45,12 @@ def quantized_graph(module: TrainableModule) -> Graph:
 
 
 def aligned_graph(module: TrainableModule, places: Places, recipe: Recipe) -> tuple[Graph, tuple[Note, ...]]:
-    """`quantized_graph` with positions in reach of a device's shift registers, and notes of those that moved."""
-    return align_positions(quantized_graph(module), places, recipe)
+    """What is deployed: `quantized_graph` with positions in reach of a device's shift registers, in its arithmetic.
+
+    With it come notes of the positions that moved.
+    """
+    graph, notes = align_positions(quantized_graph(module), places, recipe)
+    return as_hardware(graph, places, recipe)[0], notes
 
 
 def constants_of(graph: Graph) -> dict[str, torch.Tensor]:

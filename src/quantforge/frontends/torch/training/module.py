@@ -19,7 +19,7 @@ from quantforge.frontends.torch.capture import first_line
 from quantforge.frontends.torch.run import stored_constant
 from quantforge.frontends.torch.training.layers import Layer
 from quantforge.frontends.torch.training.normalize import normalized, normalized_batch
-from quantforge.frontends.torch.training.quantizer import MARK, TrainedQuantizer
+from quantforge.frontends.torch.training.quantizer import MARK, TrainedQuantizer, stored_as
 from quantforge.frontends.torch.training.structure import Step, Structure
 from quantforge.frontends.torch.training.tqt import Grid
 
@@ -198,6 +198,8 @@ class TrainableModule(nn.Module):
         for name, tensor, grid in zip(op.outputs, listed, step.grids, strict=False):
             if isinstance(tensor, torch.Tensor):
                 live[name] = tensor if grid is None else self._quantizers[name](tensor, grid)
+        if step.stored is not None and self.quantizes:
+            live[op.outputs[0]] = stored_as(live[op.outputs[0]], step.stored)
         for name in step.freed:
             live.pop(name, None)
 
@@ -322,7 +324,7 @@ def _needed(structure: Structure) -> list[str]:
             names += [norm.gamma, norm.beta, norm.mean, norm.variance, norm.counter or ""]
     for step in structure.steps:
         if step.layer is None:
-            names += [name for name in step.op.inputs if name and structure.folded.value(name).is_const]
+            names += [name for name in step.op.inputs if name and structure.deployed.value(name).is_const]
         if step.norm is not None:
             names.append(step.norm.counter or "")
     names += [name for name in structure.folded.outputs if structure.folded.value(name).is_const]

@@ -15,6 +15,20 @@ from quantforge.numerics.rounding import Rounding
 MARK = "log_threshold"
 
 
+def stored_as(x: torch.Tensor, spec: QuantSpec) -> torch.Tensor:
+    """`x` after storing it at a position that does not train.
+
+    >>> from quantforge.numerics.formats import INT8
+    >>> stored_as(torch.tensor([0.3, 2.0]), QuantSpec.power_of_two(INT8, 7))
+    tensor([0.2969, 0.9922])
+    """
+    form, position = spec.format, spec.position
+    if not isinstance(form, IntFormat) or position is None:
+        raise TypeError(f"{spec} has no position")
+    threshold = torch.full((1,), threshold_of(position, form.bits), device=x.device)
+    return fake_quantize(x, threshold, Grid(form.bits, spec.rounding))
+
+
 class TrainedQuantizer(nn.Module):
     """Stores tensors as integers of `bits` bits times a power of two that training moves.
 

@@ -6,7 +6,8 @@ channels were scaled by a, so that b' became a b' + c, takes that as
 
     W <- R W,  gamma <- a gamma,  mean <- a mean,  variance + epsilon <- a^2 (variance + epsilon),  beta <- a beta + c
 
-which folds to the same, and normalizes batches as before.
+which folds to the same, and normalizes batches as before. Fine-tuning moves weights freely; then k = gamma /
+sqrt(variance + epsilon) stays, and W <- W'' / k, beta <- beta + b'' - b'.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from quantforge.frontends.torch.training.layers import Layer, Norm
+from quantforge.frontends.torch.training.layers import Layer, Norm, factor
 from quantforge.frontends.torch.training.module import TrainableModule
 from quantforge.graph import Array, Graph
 
@@ -45,6 +46,38 @@ def begin_at(module: TrainableModule, folded: Graph, equalized: Graph, calibrate
             before, after = _data(folded, layer.bias), _data(equalized, layer.bias)
             corrected = _data(calibrated, layer.bias)
             _begin_bias(module, layer, _ratio(before, after), corrected, corrected - after)
+
+
+def begin_at_constants(module: TrainableModule, tuned: Graph) -> None:
+    """Give `module` parameters that fold to the weights and biases of `tuned`; normalizations keep their factors."""
+    done: set[str] = set()
+    for layer in module.layers:
+        if layer.own_weight is not None and layer.own_weight not in done:
+            done.add(layer.own_weight)
+            wanted = _tensor(tuned, layer.weight)
+            module.set_constant(layer.own_weight, _unfolded(module, layer, wanted))
+        if layer.bias is None:
+            continue
+        _, bias = layer.folded(module.constant)
+        own = layer.own_bias if layer.norm is None else layer.norm.beta
+        if own is not None and bias is not None:
+            module.set_constant(own, module.constant(own) + (_tensor(tuned, layer.bias).to(bias) - bias))
+
+
+def _unfolded(module: TrainableModule, layer: Layer, weight: torch.Tensor) -> torch.Tensor:
+    """The user's weights that fold to `weight`; those of channels that are constants stay."""
+    if layer.norm is None or layer.own_weight is None:
+        return weight
+    own = module.constant(layer.own_weight).detach()
+    k = factor(layer.norm, module.constant).detach()
+    shape = [1] * own.ndim
+    shape[layer.axis] = -1
+    by_channel = k.reshape(shape)
+    return torch.where(by_channel == 0, own, weight.to(own) / torch.where(by_channel == 0, 1.0, by_channel))
+
+
+def _tensor(graph: Graph, name: str) -> torch.Tensor:
+    return torch.from_numpy(_data(graph, name).astype(np.float32))
 
 
 def _begin_bias(

@@ -1,8 +1,8 @@
 """What a module in training runs, as data: the steps of the folded graph and where a quantizer stands.
 
-The graph is the one that will be deployed, so that training sees its arithmetic; weights and biases alone are made
-anew in every step, from the user's own parameters (`layers`). The structure holds no parameters and is shared by
-copies of a module.
+The graph that runs is the one that will be deployed, with the constants of the hardware, so that training sees its
+arithmetic; weights and biases alone are made anew in every step, from the user's own parameters (`layers`). The
+structure holds no parameters and is shared by copies of a module.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from quantforge.frontends.torch.native import NativeCall, Sizes
 from quantforge.frontends.torch.program import call_native
 from quantforge.frontends.torch.training.layers import Layer, Norm, float_norm, layers_of
 from quantforge.frontends.torch.training.tqt import Grid
-from quantforge.graph import Graph, Op
+from quantforge.graph import Graph, Op, QuantSpec
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.rounding import Rounding
 from quantforge.quantization.places import Places
@@ -51,6 +51,7 @@ class Step:
         norm: The normalization it is, where it stays one.
         grids: How each output is stored; None where it is not.
         fused: Whether the operator is a relu that is part of the quantizer behind it.
+        stored: How the hardware stores the output of an operator that it adds; None for all others.
         dropouts: For each input the dropout in front of it, by name.
         freed: Values that nothing reads behind it.
     """
@@ -61,6 +62,7 @@ class Step:
     norm: Norm | None
     grids: tuple[Grid | None, ...]
     fused: bool
+    stored: QuantSpec | None
     dropouts: tuple[str | None, ...]
     freed: tuple[str, ...]
 
@@ -70,14 +72,16 @@ class Structure:
     """See the module's text.
 
     Attributes:
-        folded: The graph that is deployed, in float.
-        unfolded: The same graph with its normalizations; its constants are the user's parameters.
+        folded: The graph that is quantized, in float and with exact constants.
+        deployed: The same as the hardware computes it; specs only on what the hardware adds.
+        unfolded: The graph with its normalizations; its constants are the user's parameters.
         layers: The weighted operators.
         slots: All quantizers.
         steps: What runs, in order.
     """
 
     folded: Graph
+    deployed: Graph
     unfolded: Graph
     layers: tuple[Layer, ...]
     slots: tuple[Slot, ...]
@@ -90,7 +94,7 @@ class Structure:
             step.op
             for step in self.steps
             if not has_gradient(step.op)
-            and all(self.folded.value(name).is_float for name in step.op.outputs if name)
+            and all(self.deployed.value(name).is_float for name in step.op.outputs if name)
         )
 
     def __deepcopy__(self, memo: Any) -> Structure:
@@ -99,6 +103,7 @@ class Structure:
 
 def structure_of(
     folded: Graph,
+    deployed: Graph,
     unfolded: Graph,
     places: Places,
     recipe: Recipe,
@@ -108,7 +113,8 @@ def structure_of(
     """The structure of a module in training.
 
     Args:
-        folded: The graph to deploy.
+        folded: The graph to quantize.
+        deployed: The same as the hardware computes it.
         unfolded: The same before normalizations were folded.
         places: Where `folded` is quantized.
         recipe: How.
@@ -120,8 +126,8 @@ def structure_of(
     """
     layers = layers_of(folded, unfolded, module)
     slots = tuple(_slots(folded, places, recipe))
-    steps = _steps(folded, {layer.op: layer for layer in layers}, slots, module, dropouts)
-    return Structure(folded, unfolded, layers, slots, tuple(steps))
+    steps = _steps(deployed, {layer.op: layer for layer in layers}, slots, module, dropouts)
+    return Structure(folded, deployed, unfolded, layers, slots, tuple(steps))
 
 
 def _slots(graph: Graph, places: Places, recipe: Recipe) -> Iterator[Slot]:
@@ -183,6 +189,7 @@ def _steps(
             float_norm(op, module) if op.kind == "batchnorm" else None,
             grids,
             fused,
+            graph.value(op.outputs[0]).quant,
             tuple(dropouts.get((op.name, index)) for index in range(len(op.inputs))),
             tuple(freed),
         )

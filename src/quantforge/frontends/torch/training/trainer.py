@@ -1,6 +1,6 @@
 """Quantization aware training of a torch module.
 
-    capture -> fold -> place | the user's training loop on `trainable` | `finish.quantized_graph`
+    capture -> fold -> place | the user's training loop on `trainable` | `finish.aligned_graph`
 
 The module that trains starts from a calibration: that of a file, or one on the first batch it sees.
 """
@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from quantforge.frontends.torch.import_ import import_module
@@ -20,7 +22,7 @@ from quantforge.frontends.torch.quantizer import ModuleQuantizer, prepared_graph
 from quantforge.frontends.torch.training.dropout import dropouts_of, lost_dropouts
 from quantforge.frontends.torch.training.finish import float_graph
 from quantforge.frontends.torch.training.module import TrainableModule
-from quantforge.frontends.torch.training.start import begin_at
+from quantforge.frontends.torch.training.start import begin_at, begin_at_constants
 from quantforge.frontends.torch.training.structure import structure_of
 from quantforge.frontends.torch.training.widths import mixed_widths
 from quantforge.graph import Graph
@@ -69,7 +71,7 @@ class ModuleTrainer:
         self.dropouts, places = dropouts_of(module, captured, unfolded)
         self.lost_dropouts = lost_dropouts(module, args, kwargs, len(self.dropouts))
         self.structure = structure_of(
-            self._quantizer.base, unfolded, self.places, self.recipe, module, places
+            self._quantizer.base, self._deployed(), unfolded, self.places, self.recipe, module, places
         )
 
     def __deepcopy__(self, memo: Any) -> ModuleTrainer:
@@ -88,21 +90,36 @@ class ModuleTrainer:
         return module.to(first.device)
 
     def begin_at_file(
-        self, module: TrainableModule, info: str, corrections: Mapping[str, list[float]] | None, where: str
+        self,
+        module: TrainableModule,
+        info: str,
+        corrections: Mapping[str, list[float]] | None,
+        tuned: Mapping[str, NDArray[np.float32]] | None,
+        where: str,
     ) -> None:
-        """Start `module` from the files of a calibration with the same recipe.
+        """Start `module` from the files of a calibration with the same recipe, and of fine-tuning where it was tuned.
 
         Raises:
-            InputError: Q1411 and Q1412 when the files belong to another model or recipe.
+            InputError: Q1411, Q1412 and Q1442 when the files belong to another model or recipe.
         """
         folded = self._quantizer.base = float_graph(module)
         calibrated = self._quantizer.load(info, corrections, where)
         begin_at(module, folded, self._quantizer.base, calibrated)
+        if tuned is not None:
+            begin_at_constants(module, self._quantizer.load_tuned(tuned, where))
         module.disable_warmup()
 
     def deployed(self, graph: Graph) -> QuantizedModule:
         """The module that computes as a quantized graph says."""
         return QuantizedModule(graph, self._module.forward)
+
+    def _deployed(self) -> Graph:
+        """The base graph as the hardware computes it, with specs only on the values that the hardware adds."""
+        graph = self._quantizer.planned()
+        for value in graph.values:
+            if self._quantizer.base.has_value(value.name):
+                graph.set_value(replace(value, quant=None))
+        return graph
 
     def _calibrate(self, module: TrainableModule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Calibrate on one batch, and share the result among the processes that train together."""

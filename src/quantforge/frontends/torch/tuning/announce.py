@@ -49,7 +49,7 @@ def needed(graph: Graph, samples: Samples, options: TuneOptions, device: torch.d
     sizes = _sizes(graph, samples, device)
     per_unit = 1 if samples.cut else samples.count / max(samples.units, 1)
     units = min(samples.units, max(1, int(options.layer_samples / per_unit)))
-    inputs = sum(sizes[name] for name in graph.inputs) * samples.units
+    inputs = sum(sizes[name] for name in graph.inputs) * min(samples.units, samples.count)
     targets = sum(sizes[name] for name in graph.outputs) * samples.units
     values = sum(sizes.values()) * _PER_GRADIENT
     batch = options.schedule.batch if samples.cut else 1

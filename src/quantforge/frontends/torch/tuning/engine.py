@@ -91,6 +91,8 @@ def tune_samples(
             "Q0201", "fine-tuning data", "no batch", "at least one", "run quant_model on data in run_fn"
         )
     place = torch.device(device)
+    if options.mirror:
+        samples.mirror()
     need = needed(quantized, samples, options, place)
     announce(quantized, len(layers_of(quantized)), samples, need, options)
     run = _Run(base, quantized, reference or base, samples, vault, options, place, progress, need, search)
@@ -141,6 +143,8 @@ class _Run:
     def _epochs(self, start: Graph, targets: Targets, fit: Sequence[int]) -> Iterator[Graph]:
         """The network as a whole, after each pass over the samples."""
         schedule = replace(self.options.schedule, batch=self.need.batch)
+        if self.options.nearest:  # weights would leave their two multiples
+            schedule = replace(schedule, weight_rate=0.0)
         batch = min(schedule.batch, len(fit)) if self.samples.cut else 1
         steps = tune_network(start, targets, self.samples, fit, schedule, self.options.seed, self.device)
         total = schedule.epochs * (len(fit) // batch)
@@ -173,7 +177,7 @@ class _Run:
         aims = Aims(self.base, self.reference, layers_of(graph), self.samples, every, self.vault, self.device)
         results = []
         for layer in track(layers_of(graph), "tuning layers", None, self.progress):
-            result, constants = tune_layer(graph, self.base, layer, run, aims, chunks, self.options.seed)
+            result, constants = tune_layer(graph, self.base, layer, run, aims, chunks, self.options)
             replaced(graph, constants)
             results.append(result)
         run.close()
@@ -182,10 +186,13 @@ class _Run:
 
     def _split(self) -> tuple[list[int], list[int]]:
         """Units to fit and units held out; the same for both where there is only one."""
-        count = self.samples.units
+        count = self.samples.count if self.samples.cut else self.samples.units
         order = np.random.default_rng(self.options.seed).permutation(count).tolist()
         aside = min(max(1, round(count * self.options.held_out)), count - 1)
-        return (order[aside:], order[:aside]) if aside else (order, order)
+        fit, held = (order[aside:], order[:aside]) if aside else (order, order)
+        if self.samples.units > count:  # an image and its mirror image stay together
+            return [*fit, *(unit + count for unit in fit)], [*held, *(unit + count for unit in held)]
+        return fit, held
 
     def _chunks(self, units: Sequence[int]) -> list[list[int]]:
         size = _CHUNK if self.samples.cut else 1

@@ -144,6 +144,7 @@ class Samples:
         self._batches: list[dict[str, Kept]] = []
         self._sizes: list[int] = []
         self._shapes: set[tuple[tuple[int, ...], ...]] = set()
+        self._mirrored = False
 
     def add(self, inputs: Tensors) -> None:
         """Keep one batch."""
@@ -166,7 +167,14 @@ class Samples:
     @property
     def units(self) -> int:
         """How many units there are."""
-        return self.count if self.cut else len(self._batches)
+        if not self.cut:
+            return len(self._batches)
+        return 2 * self.count if self._mirrored else self.count
+
+    def mirror(self) -> bool:
+        """Count every image a second time, mirrored, as the units behind the others; whether there are any."""
+        self._mirrored = self.cut and any(len(shape) == 3 for shapes in self._shapes for shape in shapes)
+        return self._mirrored
 
     def undivided(self) -> None:
         """Take whole batches from now on."""
@@ -177,11 +185,19 @@ class Samples:
         if not self.cut:
             (unit,) = units
             return {name: kept.tensor().to(device) for name, kept in self._batches[unit].items()}
-        ends = np.cumsum(self._sizes)
-        rows = [(int(k), int(unit - (ends[k] - self._sizes[k]))) for unit in units
+        count, ends = self.count, np.cumsum(self._sizes)
+        turned = torch.tensor([unit >= count for unit in units])
+        rows = [(int(k), int(unit - (ends[k] - self._sizes[k]))) for unit in (unit % count for unit in units)
                 for k in [np.searchsorted(ends, unit, side="right")]]  # fmt: skip
         opened = {k: {name: kept.tensor() for name, kept in self._batches[k].items()} for k, _ in rows}
-        return {
-            name: torch.stack([opened[k][name][row] for k, row in rows]).to(device)
-            for name in self._batches[0]
-        }
+        found = {name: torch.stack([opened[k][name][row] for k, row in rows]) for name in self._batches[0]}
+        if turned.any():
+            found = {name: _turned(tensor, turned) for name, tensor in found.items()}
+        return {name: tensor.to(device) for name, tensor in found.items()}
+
+
+def _turned(tensor: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+    """Some samples of images [samples, channels, height, width] mirrored; other tensors as they are."""
+    if tensor.ndim != 4:
+        return tensor
+    return torch.where(which.reshape(-1, 1, 1, 1), tensor.flip(-1), tensor)

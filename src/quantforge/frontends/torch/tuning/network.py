@@ -99,6 +99,10 @@ def tune_network(
     program = StraightProgram(graph, graph.outputs)
     fixed = constants_of(program, device)
     weights, biases = tunables(graph, device)
+    weights = weights if schedule.weight_rate > 0.0 else []
+    biases = biases if schedule.bias_rate > 0.0 else []
+    if not weights and not biases:
+        return
     optimizer = torch.optim.Adam(
         [
             {"params": [item.latent for item in items], "lr": rate, "top": rate}

@@ -34,6 +34,8 @@ class TuneOptions:
         seed: Of everything drawn by chance: which samples are held out, positions, the order of samples.
         budget: Memory for samples, activations and targets, and the folder for what does not fit.
         held_out: Share of the samples that takes no part and decides what is kept.
+        mirror: Whether images are seen mirrored as well, where samples are images.
+        nearest: Whether a weight may only become the multiple of its step below or above what it was (AdaRound).
         positions: Whether positions of activations may move, where a search is given.
         position_samples: Samples that this is decided by, besides those held out.
         layers: Whether layers are rounded one by one first.
@@ -44,6 +46,8 @@ class TuneOptions:
     seed: int = 0
     budget: Budget = field(default_factory=Budget)
     held_out: float = 0.125
+    mirror: bool = False
+    nearest: bool = False
     positions: bool = True
     position_samples: int = 256
     layers: bool = True

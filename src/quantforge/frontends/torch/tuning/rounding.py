@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,20 @@ _WORK = 1_000_000  # operations that are worth a thread
 
 @dataclass(frozen=True)
 class Steps:
-    """The grid of each row: step [groups, rows], and the smallest and largest number of steps."""
+    """The grid of each row: step [groups, rows], and the smallest and largest number of steps.
+
+    With `near` [groups, rows, columns] a weight is that number of steps or one more, within these.
+    """
 
     step: Matrices
     low: float
     high: float
+    near: Matrices | None = None
+
+
+def around(grid: Steps, weights: Matrices) -> Steps:
+    """The grid with each weight held to the multiple below or above the real `weights` [groups, rows, columns]."""
+    return replace(grid, near=np.ascontiguousarray(np.floor(weights / grid.step[:, :, None])))
 
 
 def damped(gram: Matrices) -> Matrices:
@@ -86,8 +95,10 @@ def _shared(run: Callable[..., None], first: Matrices, metric: Matrices, grid: S
     step = np.ascontiguousarray(grid.step.reshape(-1))
     flat, into = (array.reshape(groups * rows, columns) for array in (first, out))
 
+    near = np.empty((0, 0)) if grid.near is None else grid.near.reshape(groups * rows, columns)
+
     def work(k: int) -> Any:
-        run(flat, metric, step, grid.low, grid.high, bounds[k], bounds[k + 1], into)
+        run(flat, metric, step, near, grid.low, grid.high, bounds[k], bounds[k + 1], into)
 
     if parts == 1:
         work(0)
@@ -97,7 +108,8 @@ def _shared(run: Callable[..., None], first: Matrices, metric: Matrices, grid: S
 
 
 _ARGUMENTS = (
-    "float64[2]", "float64[3] const", "float64[1] const", "float64", "float64", "int64", "int64", "float64[2]",
+    "float64[2]", "float64[3] const", "float64[1] const", "float64[2] const", "float64", "float64", "int64", "int64",
+    "float64[2]",
 )  # fmt: skip
 
 
@@ -106,6 +118,7 @@ def carry_errors(
     rest: Matrices,
     factor: Matrices,
     step: Matrices,
+    near: Matrices,
     low: float,
     high: float,
     begin: int,
@@ -118,6 +131,9 @@ def carry_errors(
         g = r // per_group
         for j in range(rest.shape[1]):
             q = np.floor(rest[r, j] / step[r] + 0.5)
+            if near.shape[0] > 0:
+                q = near[r, j] if q < near[r, j] else q
+                q = near[r, j] + 1.0 if q > near[r, j] + 1.0 else q
             q = low if q < low else q
             q = high if q > high else q
             out[r, j] = q * step[r]
@@ -131,6 +147,7 @@ def settle(
     slope: Matrices,
     gram: Matrices,
     step: Matrices,
+    near: Matrices,
     low: float,
     high: float,
     begin: int,
@@ -145,6 +162,9 @@ def settle(
             moved = 0
             for j in range(out.shape[1]):
                 q = np.floor((out[r, j] - slope[r, j] / gram[g, j, j]) / step[r] + 0.5)
+                if near.shape[0] > 0:
+                    q = near[r, j] if q < near[r, j] else q
+                    q = near[r, j] + 1.0 if q > near[r, j] + 1.0 else q
                 q = low if q < low else q
                 q = high if q > high else q
                 delta = q * step[r] - out[r, j]

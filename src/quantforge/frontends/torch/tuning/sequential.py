@@ -25,8 +25,8 @@ from quantforge.frontends.torch.run import stored_constant
 from quantforge.frontends.torch.tuning.aims import Aims, names_of
 from quantforge.frontends.torch.tuning.frontier import Frontier
 from quantforge.frontends.torch.tuning.layers import Layer, Product
-from quantforge.frontends.torch.tuning.options import LayerResult
-from quantforge.frontends.torch.tuning.rounding import Matrices, Steps, damped, descend_rows, round_rows
+from quantforge.frontends.torch.tuning.options import LayerResult, TuneOptions
+from quantforge.frontends.torch.tuning.rounding import Matrices, Steps, around, damped, descend_rows, round_rows
 from quantforge.graph import Graph, QuantSpec
 from quantforge.graph.quantize import fake_quantize_value
 from quantforge.numerics.formats import IntFormat
@@ -144,7 +144,8 @@ def _optimum(moments: Moments, real: torch.Tensor, pull: float) -> Optimum:
 class LayerFit:
     """One layer in front of its data."""
 
-    def __init__(self, graph: Graph, layer: Layer, fit: Data, held: Data) -> None:
+    def __init__(self, graph: Graph, layer: Layer, fit: Data, held: Data, nearest: bool = False) -> None:
+        self._nearest = nearest
         self._graph, self._layer, self._fit, self._held = graph, layer, fit, held
         op, value = graph.op(layer.op), graph.value(layer.weight)
         stored = stored_constant(value)
@@ -161,6 +162,8 @@ class LayerFit:
         """The best that was found; `real` [groups, outputs, columns] are the float weights."""
         before = self._held.error(self.start, self.start_bias, self._flat)
         best, found, present = before, None, (self.start, self.start_bias)
+        if self._nearest:
+            self._grid = around(self._grid, real.double().cpu().numpy())
         pulls: tuple[float, ...] = PULLS
         for _ in range(_ROUNDS):
             moments = self._moments(self._flat.moved(self._fit.wanted, self._fit.output(*present)))
@@ -226,7 +229,7 @@ def _grid_of(spec: QuantSpec | None, shape: tuple[int, ...]) -> Steps:
 
 
 def tune_layer(
-    graph: Graph, base: Graph, layer: Layer, run: Frontier, aims: Aims, chunks: Chunks, seed: int
+    graph: Graph, base: Graph, layer: Layer, run: Frontier, aims: Aims, chunks: Chunks, options: TuneOptions
 ) -> tuple[LayerResult, dict[str, Any]]:
     """Tune one layer of the quantized `graph`.
 
@@ -237,7 +240,7 @@ def tune_layer(
         run: `graph`, run up to the layer or less, over the chunks to fit and those held out.
         aims: What layers should give, over the same chunks.
         chunks: These chunks.
-        seed: Of the positions that are looked at.
+        options: The seed of the positions that are looked at, and what weights may become.
 
     Returns:
         What came of it, and the new constants, none when the layer stays as it was.
@@ -249,7 +252,7 @@ def tune_layer(
     aims.advance(names_of(graph, [replace(layer, beside=beside)]))
     real = torch.from_numpy(np.array(base.value(layer.weight).const, np.float32)).to(run.device)
     product = Product(op, tuple(real.shape))
-    draw = torch.Generator().manual_seed(seed)
+    draw = torch.Generator().manual_seed(options.seed)
     some = -(-_rows_for(product.matrix(real)) // len(run.chunks))
     rows = []
     for index in range(len(run.chunks)):
@@ -264,7 +267,8 @@ def tune_layer(
     run.release()
     aims.release()
     fit = _joined(rows[: len(chunks.fit)])
-    return LayerFit(graph, layer, fit, _joined(rows[len(chunks.fit) :])).solve(product.matrix(real))
+    held = _joined(rows[len(chunks.fit) :])
+    return LayerFit(graph, layer, fit, held, options.nearest).solve(product.matrix(real))
 
 
 def _rows_for(matrix: torch.Tensor) -> int:
