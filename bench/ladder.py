@@ -2,8 +2,8 @@
 
 MobileNetV2 on CIFAR-10 (82.83 % in float), int8 and 4-bit weights beside 8-bit activations, powers of two, one scale
 per tensor. Top-1 is of the fixed-point module on all 10,000 test images. Calibration sees 512 training images; fast
-fine-tuning the same; training begins at what that found and sees all 50,000 three times (`bench.training`). Everything
-was chosen on the last 2,000 training images (``--choose`` trains on the others and judges on these).
+fine-tuning the same; training begins at what that found and sees all 50,000 three times (`bench.training`).
+Everything was chosen on the last 2,000 training images (``--choose`` trains on the others and judges on these).
 """
 
 from __future__ import annotations
