@@ -12,34 +12,42 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from quantforge.deployment import deploy
     from quantforge.diagnostics import Diagnostic, QuantforgeError, explain
+    from quantforge.frontends.climb import Climb, climb
     from quantforge.frontends.compare import compare
     from quantforge.frontends.quantize import Result, quantize
+    from quantforge.frontends.sensitivity import sensitivity
     from quantforge.quantization.compare import Comparison
     from quantforge.quantization.recipe import Recipe
 
 __all__ = [
+    "Climb",
     "Comparison",
     "Diagnostic",
     "QuantforgeError",
     "Recipe",
     "Result",
+    "climb",
     "compare",
     "deploy",
     "explain",
     "quantize",
+    "sensitivity",
 ]
 
 # public name -> the module it lives in; a test checks that each is there
 _HOMES = {
+    "Climb": "quantforge.frontends.climb",
     "Comparison": "quantforge.quantization.compare",
     "Diagnostic": "quantforge.diagnostics",
     "QuantforgeError": "quantforge.diagnostics",
     "Recipe": "quantforge.quantization.recipe",
     "Result": "quantforge.frontends.quantize",
+    "climb": "quantforge.frontends.climb",
     "compare": "quantforge.frontends.compare",
     "deploy": "quantforge.deployment",
     "explain": "quantforge.diagnostics",
     "quantize": "quantforge.frontends.quantize",
+    "sensitivity": "quantforge.frontends.sensitivity",
 }
 
 

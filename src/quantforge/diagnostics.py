@@ -7,7 +7,7 @@ long form of each code is data (`codes.toml`), printed by ``quantforge explain C
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cache
 from importlib import resources
 
@@ -41,6 +41,10 @@ class QuantforgeError(Exception):
     def __init__(self, code: str, where: str, found: str, expected: str, fix: str) -> None:
         self.diagnostic = Diagnostic(code, where, found, expected, fix)
         super().__init__(str(self.diagnostic))
+
+    def __reduce__(self) -> tuple[type[QuantforgeError], tuple[str, ...]]:
+        """Errors cross from one process to another."""
+        return type(self), astuple(self.diagnostic)
 
 
 class InputError(QuantforgeError):

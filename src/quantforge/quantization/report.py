@@ -18,6 +18,7 @@ from enum import Enum
 from quantforge.diagnostics import Diagnostic, InternalError
 from quantforge.graph import QuantSpec
 from quantforge.passes.result import Note
+from quantforge.quantization.ladder_report import LadderReport
 
 MAX_BINS = 128
 CULPRITS = 5
@@ -217,6 +218,7 @@ class QuantizationReport:
     peak_memory_bytes: int | None = None
     notes: tuple[Note, ...] = ()
     notices: tuple[Diagnostic, ...] = ()
+    ladder: LadderReport | None = None
 
     @property
     def operations(self) -> Mapping[str, int]:

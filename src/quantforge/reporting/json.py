@@ -23,6 +23,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from quantforge.diagnostics import InputError
+from quantforge.frontends.sensitivity import Sensitivity
 from quantforge.numerics.formats import FloatFormat, IntFormat, parse_format
 from quantforge.quantization.compare import Comparison
 from quantforge.quantization.report import QuantizationReport
@@ -31,8 +32,8 @@ VERSION = 1
 _WRITE_IT_AGAIN = "quantize again to write a new report"
 
 
-def to_json(report: QuantizationReport | Comparison) -> str:
-    """A report or a comparison as JSON text, one tensor, layer, note per line."""
+def to_json(report: QuantizationReport | Comparison | Sensitivity) -> str:
+    """A report, a comparison or a ranking as JSON text, one tensor, layer, note per line."""
     return "{" + ",\n ".join([f'"version": {VERSION}', *_members(report)]) + "}\n"
 
 
@@ -56,7 +57,7 @@ def from_json(text: str, where: str = "report") -> QuantizationReport:
     return report
 
 
-def _members(report: QuantizationReport | Comparison) -> Iterator[str]:
+def _members(report: QuantizationReport | Comparison | Sensitivity) -> Iterator[str]:
     for key, value in _plain(report).items():
         rows = isinstance(value, list) and value and isinstance(value[0], dict)
         body = "[\n  " + ",\n  ".join(map(_dumps, value)) + "]" if rows else _dumps(value)

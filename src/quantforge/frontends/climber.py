@@ -1,0 +1,183 @@
+"""The walk up the ladder: which rung comes next, and when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from quantforge.calibration.split import split
+from quantforge.distribution.pool import Pool
+from quantforge.frontends.ladder_state import LadderState
+from quantforge.frontends.layers import rank_layers
+from quantforge.frontends.rungs import Outcome, Trial, judged, quantized_by, run_rung
+from quantforge.quantization.goal import Goal
+from quantforge.quantization.ladder import (
+    BASE,
+    FLOATS,
+    KEEP_RELU6,
+    STEPS,
+    WIDE,
+    base_recipe,
+    kept_float,
+    widened,
+    widening,
+)
+from quantforge.quantization.ladder_report import LadderReport, RungReport
+from quantforge.quantization.recipe import Recipe
+from quantforge.quantization.sensitivity import Layer
+
+RungListener = Callable[[RungReport], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A rung to be taken; `remark` names the layers that it widens beyond the rung before."""
+
+    name: str
+    recipe: Recipe
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A rung that was taken, now or by an earlier run."""
+
+    plan: Plan
+    outcome: Outcome
+    resumed: bool
+
+
+@dataclass
+class Climber:
+    """The state of one climb.
+
+    Attributes:
+        trial: What all rungs have in common.
+        goal: What has to be reached.
+        asked: The recipe that the rungs are made from.
+        state: Rungs of earlier runs.
+        pool: Where rungs happen.
+        listener: Told of every rung.
+        reports: What happened so far.
+    """
+
+    trial: Trial
+    goal: Goal
+    asked: Recipe
+    state: LadderState
+    pool: Pool
+    listener: RungListener | None = None
+    reports: list[RungReport] = field(default_factory=list)
+
+    def climb(self) -> Rung:
+        """The first rung that meets the goal, or the nearest to it."""
+        best = self._steps()
+        if self._met(best):
+            return best
+        start, nearest = self._with_room(best), best
+        if self._met(start):
+            return start
+        for rung in self._taken(_wider(start.plan.recipe, self._ranked(start.plan.recipe))):
+            if self._met(rung):
+                return rung
+            nearest = min(nearest, rung, key=self._shortfall)
+        return min(nearest, start, key=self._shortfall)
+
+    def report(self, chosen: Rung) -> LadderReport:
+        """All rungs so far, and which was chosen."""
+        part = split(self.trial.source(), self.trial.hold_out)[1]
+        words = f"{chosen.outcome.figures.samples} samples ({part.description})"
+        return LadderReport(str(self.goal), self._met(chosen), chosen.plan.name, words, tuple(self.reports))
+
+    def _steps(self) -> Rung:
+        """The steps up to the first that meets the goal; else the best of them."""
+        best = next(self._taken([Plan(BASE, base_recipe(self.asked, self.trial.hold_out))]))
+        for step in STEPS:
+            if self._met(best):
+                break
+            missing = step.missing()
+            if missing is not None:
+                self._say(RungReport(step.name, remark=missing))
+                continue
+            plan = Plan(step.name, step.lay(best.plan.recipe, self.asked))
+            rung = next(self._taken([plan], better_than=best))
+            best = rung if self.reports[-1].kept else best
+        return best
+
+    def _with_room(self, best: Rung) -> Rung:
+        """`best`, or the same with relu6 where the float network without it is no match for the goal."""
+        recipe = best.plan.recipe
+        if not recipe.replace_relu6:
+            return best
+        prepared = quantized_by(self.trial, recipe).base
+        if self.goal.leaves_room(judged(self.trial, prepared)):
+            return best
+        return next(self._taken([Plan(KEEP_RELU6, replace(recipe, replace_relu6=False))]))
+
+    def _ranked(self, recipe: Recipe) -> tuple[Layer, ...]:
+        """The layers of the model by `recipe`, the worst first."""
+        found, trial = quantized_by(self.trial, recipe), self.trial
+        rows = rank_layers(found, trial.executor, trial.source(), trial.hold_out, None, self.pool)
+        return tuple(row.layer for row in rows)
+
+    def _taken(self, plans: Iterable[Plan], better_than: Rung | None = None) -> Iterator[Rung]:
+        """Take rungs in their order, as many side by side as the pool does; stop asking to stop taking."""
+        waiting = list(plans)
+        while waiting:
+            now, waiting = waiting[: self.pool.width], waiting[self.pool.width :]
+            for rung in self._side_by_side(now):
+                kept = better_than is None or self._better(rung, better_than)
+                figures, seconds = rung.outcome.figures, rung.outcome.seconds
+                self._say(
+                    RungReport(
+                        rung.plan.name,
+                        figures,
+                        seconds,
+                        self._met(rung),
+                        kept,
+                        rung.plan.remark,
+                        rung.resumed,
+                    )
+                )
+                yield rung
+
+    def _side_by_side(self, plans: Sequence[Plan]) -> list[Rung]:
+        known = [self.state.outcome(plan.recipe) for plan in plans]
+        todo = [plan.recipe for plan, outcome in zip(plans, known, strict=True) if outcome is None]
+        fresh = iter(self.pool.map(run_rung, self.trial, todo))
+        rungs = []
+        for plan, outcome in zip(plans, known, strict=True):
+            rungs.append(Rung(plan, next(fresh) if outcome is None else outcome, outcome is not None))
+            if outcome is None:
+                self.state.keep(plan.recipe, rungs[-1].outcome)
+        return rungs
+
+    def _met(self, rung: Rung) -> bool:
+        return self.goal.met_by(rung.outcome.figures)
+
+    def _better(self, rung: Rung, than: Rung) -> bool:
+        return self._met(rung) or rung.outcome.figures.sqnr_db > than.outcome.figures.sqnr_db
+
+    def _shortfall(self, rung: Rung) -> tuple[float, float]:
+        return self.goal.shortfall(rung.outcome.figures)
+
+    def _say(self, report: RungReport) -> None:
+        self.reports.append(report)
+        if self.listener is not None:
+            self.listener(report)
+
+
+def _wider(recipe: Recipe, layers: Sequence[Layer]) -> Iterator[Plan]:
+    """More and more layers of 16 bits, then more and more of those in float."""
+    before = 0
+    for part in widening(layers, whole=True):
+        yield Plan(f"{WIDE} {len(part)}", widened(recipe, part), _listed(part[before:]))
+        before = len(part)
+    wide, before = widened(recipe, layers), 0
+    for part in widening(layers):
+        yield Plan(f"{FLOATS} {len(part)}", kept_float(wide, part), _listed(part[before:]))
+        before = len(part)
+
+
+def _listed(layers: Sequence[Layer]) -> str:
+    return ", ".join(layer.name for layer in layers)

@@ -1,0 +1,78 @@
+"""Finished rungs on disk, so that an interrupted climb goes on where it was.
+
+One JSON file, written whole after every rung: figures by a hash of the model, the data and the recipe. What belongs
+to another model, data or recipe is left alone and not used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from quantforge.diagnostics import InputError
+from quantforge.files import write_atomic
+from quantforge.frontends.rungs import Outcome
+from quantforge.quantization.goal import Figures
+from quantforge.quantization.recipe import Recipe
+from quantforge.quantization.recipe_file import recipe_text
+
+VERSION = 1
+
+
+@dataclass
+class LadderState:
+    """The finished rungs of one model and data; `path` None keeps them in memory only."""
+
+    path: Path | None
+    key: str
+    rungs: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, path: Path | None, key: str) -> LadderState:
+        """The state of an earlier run, or an empty one.
+
+        Raises:
+            InputError: Q0527 when the file is there and is no state.
+        """
+        if path is None or not path.exists():
+            return cls(path, key)
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            if data["version"] != VERSION or not isinstance(data["rungs"], dict):
+                raise ValueError(f"version {data['version']}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                "Q0527", str(path), str(error), f"the state of a ladder, version {VERSION}", "delete the file"
+            ) from error
+        return cls(path, key, data["rungs"])
+
+    def outcome(self, recipe: Recipe) -> Outcome | None:
+        """What an earlier run found for `recipe`.
+
+        Raises:
+            InputError: Q0527 when the entry is damaged.
+        """
+        found = self.rungs.get(self._name(recipe))
+        if found is None:
+            return None
+        try:
+            return Outcome(Figures(**found["figures"]), float(found["seconds"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                "Q0527", str(self.path), f"a rung without {error}", "figures and seconds", "delete the file"
+            ) from error
+
+    def keep(self, recipe: Recipe, outcome: Outcome) -> None:
+        """Add a rung and write the file."""
+        entry = {"figures": dataclasses.asdict(outcome.figures), "seconds": outcome.seconds}
+        self.rungs[self._name(recipe)] = entry
+        if self.path is not None:
+            text = json.dumps({"version": VERSION, "rungs": self.rungs}, indent=1)
+            write_atomic(self.path, text + "\n")
+
+    def _name(self, recipe: Recipe) -> str:
+        return hashlib.blake2b((self.key + recipe_text(recipe)).encode(), digest_size=16).hexdigest()
