@@ -212,6 +212,28 @@ def _softmax(writer: Writer, op: Op) -> None:
     writer.output(op, "softmax", {"input": [x.op]}, {"axis": int32(x.order.index(axis))}, x.order)
 
 
+def _masked_softmax(writer: Writer, op: Op) -> None:
+    """softmax(x + mask) for masks of floats, and for constant ones of booleans that leave something of every row."""
+    shape, name = writer.shape(op.outputs[0]), op.outputs[0]
+    axis = int(number(op, "axis", -1)) % len(shape)
+    added = [i for i in range(len(op.inputs)) if writer.graph.value(op.inputs[i]).is_float]
+    names, order = operands(writer, op, added)
+    kept = np.ones((1,) * len(shape), np.bool_)
+    for index in sorted(set(range(len(op.inputs))) - set(added)):
+        mask = writer.const(op, index)
+        if mask is None:
+            raise NotInXirError("a mask of booleans that is no constant")
+        kept = kept & mask
+    if not kept.all():
+        if not kept.any(axis=axis).all():
+            raise NotInXirError("a mask that leaves nothing of a row")
+        lowest = np.where(kept, 0.0, np.finfo(np.float32).min).astype(np.float32)
+        names = [*names, writer.literal(f"{name}_mask", lowest.transpose(order))]
+    tensor = layout.stored(shape, order)
+    scores = writer.emit("add", f"{name}_masked", tensor, {"input": names})
+    writer.output(op, "softmax", {"input": [scores.name]}, {"axis": int32(order.index(axis))}, order)
+
+
 def _l2(writer: Writer, op: Op) -> None:
     if int(number(op, "p", 2)) != 2:
         raise NotInXirError("a normalization by the sum of absolute values")
@@ -242,5 +264,6 @@ RULES: dict[str, Rule] = {
     "instancenorm": _norm,
     "groupnorm": _norm,
     "softmax": _softmax,
+    "masked-softmax": _masked_softmax,
     "l2-normalize": _l2,
 }

@@ -10,7 +10,7 @@ import numpy as np
 from quantforge.compiler.lower import lower
 from quantforge.compiler.lowering.concrete import concrete
 from quantforge.frontends.onnx import OnnxExecutor, import_model, single_node
-from quantforge.graph import Array
+from quantforge.graph import Array, Graph
 from quantforge.xmodel.model import XModel, XOp
 from quantforge.xmodel.write import to_bytes
 from tests import xir_float
@@ -19,7 +19,12 @@ from tests.unit.frontends.onnx.text_models import model, random
 
 def lowered(text: str, opset: int = 17, tolerance: float = 1e-5, **arrays: Any) -> XModel:
     """The xmodel of a text model: it can be written, and every value is what ONNX Runtime computes for it."""
-    graph = import_model(model(text, opset, **{name: np.asarray(data) for name, data in arrays.items()}))
+    arrays = {name: np.asarray(data) for name, data in arrays.items()}
+    return lowered_graph(import_model(model(text, opset, **arrays)), tolerance)
+
+
+def lowered_graph(graph: Graph, tolerance: float = 1e-5) -> XModel:
+    """The same of a graph."""
     made = lower(graph, node_of=single_node)
     to_bytes(made)
     fixed = concrete(graph)

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quantforge.diagnostics import InputError
+from quantforge.graph import Array, Graph, Op, Value
 from tests.unit.frontends.onnx.text_models import random
 
-from .checks import kinds, lowered, only
+from .checks import kinds, lowered, lowered_graph, only
 
 
 @pytest.mark.parametrize("name", ["Add", "Sub", "Mul", "Div", "Min", "Max"])
@@ -106,6 +108,29 @@ def test_softmax_and_norms_follow_their_axis() -> None:
             a = Softmax <axis = 1> (x) b = Softmax(x) c = LpNormalization <axis = 1> (x) }"""
     )
     assert [made.ops[name].get("axis") for name in "abc"] == [3, 2, (3,)]
+
+
+def masked(mask: Array, constant: bool = True) -> Graph:
+    op = Op("masked-softmax", "op", ("x", "mask"), ("y",), {"axis": 3})
+    shape = (1, 3, 4, 4)
+    held = Value("mask", mask.shape, mask.dtype.name, mask if constant else None)
+    inputs = ["x"] if constant else ["x", "mask"]
+    return Graph("one", [Value("x", shape), held, Value("y", shape)], [op], inputs, ["y"])
+
+
+@pytest.mark.parametrize("mask", [np.tri(4, dtype=bool), np.array([True, True, False, True])], ids=len)
+def test_masks_are_added(mask: Array) -> None:
+    low = np.where(mask, 0.0, -3e38).astype(np.float32)
+    for graph in (masked(mask), masked(low), masked(low, constant=False)):
+        found = kinds(lowered_graph(graph))
+        assert found["add"] == found["softmax"] == 1 and not any(kind.startswith("onnx:") for kind in found)
+
+
+def test_masks_that_xir_cannot_express_are_said() -> None:
+    with pytest.raises(InputError, match=r"Q1153 .* a mask of booleans that is no constant"):
+        lowered_graph(masked(np.tri(4, dtype=bool), constant=False))
+    with pytest.raises(InputError, match=r"Q1153 .* a mask that leaves nothing of a row"):
+        lowered_graph(masked(np.tri(4, k=-1, dtype=bool)))
 
 
 def test_integers_stay_onnx_nodes() -> None:
