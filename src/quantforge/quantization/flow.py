@@ -38,8 +38,10 @@ from quantforge.progress import Listener, track
 from quantforge.quantization.align import align_positions
 from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.channel_statistics import add_channel_sums
+from quantforge.quantization.clip_ends import with_clip_ends
 from quantforge.quantization.constants import with_constants
 from quantforge.quantization.equalize import equalize
+from quantforge.quantization.fine_tuning import Kept, Tuner, TuneTask, tuner_wanted
 from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.int16_scales import with_int16_scales
 from quantforge.quantization.measure import Measurement, add_energies, measure
@@ -48,7 +50,7 @@ from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.report import Timing
 from quantforge.quantization.rules import check_overrides
-from quantforge.quantization.solve import solve
+from quantforge.quantization.solve import solve, solve_bias
 from quantforge.quantization.unit_sigmoids import with_unit_sigmoids
 from quantforge.quantization.weights import add_squared_errors
 
@@ -94,6 +96,7 @@ def quantize_graph(
     *,
     sketches: Path | None = None,
     listener: Listener | None = None,
+    tuner: Tuner | None = None,
 ) -> Quantized:
     """Quantize `graph` by `recipe`.
 
@@ -103,21 +106,25 @@ def quantize_graph(
         data: Calibration data; read once.
         recipe: All choices.
         sketches: A file of statistics: used when it exists and belongs to this model and data, else written.
-        listener: Told of the progress of calibration.
+        listener: Told of the progress of calibration and fine-tuning.
+        tuner: Does the fine-tuning that the recipe asks for.
 
     Raises:
-        InputError: Q0507 when the recipe leaves nothing to quantize, Q0508 when an override matches nothing.
+        InputError: Q0507 when the recipe leaves nothing to quantize, Q0508 when an override matches nothing, Q0520
+            when it asks for fine-tuning and there is no tuner.
         CalibrationError: Q0201 to Q0203, see `calibrate`.
     """
     watch = Stopwatch()
     compile_ahead(largest_magnitudes, count_bits, add_squared_errors, add_channel_sums, add_energies)
     if recipe.hold_out:
         data = split(data, recipe.hold_out)[0]
+    if recipe.finetune is not None and tuner is None:
+        raise tuner_wanted(recipe.name)
     batches = guarded(data)
+    reference = graph if tuner is not None else None
     prepared = prepare(graph, preparation(recipe))
     base, notes = prepared.graph, prepared.notes
-    places = place(base, recipe)
-    _check(base, places, recipe)
+    places = _placed(base, recipe)
     macs = sum(macs_of(base, op) for op in base.ops)
     looks = affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES)
     first = take_samples(batches, looks)
@@ -137,24 +144,55 @@ def quantize_graph(
     key = SketchKey(digest.result(), f"{data.description}; {data.samples} samples, {feeds_hash(first)}")
     watch.lap("prepare session")
     statistics = _Statistics(session, places, recipe, sketches, key, watch)
-    calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
-    quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
-    quantized = with_unit_sigmoids(with_int16_scales(quantized, places, recipe), places, recipe)
-    quantized, moved = align_positions(quantized, places, recipe)
-    quantized, more = as_hardware(quantized, places, recipe)
-    notes = (*notes, *moved, *more)
+    seen: Iterable[Feeds] = chain(first, batches)
+    kept = None if tuner is None else Kept(seen, tuner)
+    calibration = statistics.of(base, track(kept or seen, "calibrating", data.batches, listener))
+    quantized, more = _solved(base, places, recipe, calibration)
+    notes = (*notes, *more)
     watch.lap("solve")
     if recipe.correct_bias and look:
         quantized, more = correct_biases(quantized, session, look, recipe)
         notes = (*notes, *more)
         watch.lap("correct biases")
     del session, statistics  # and the memory they hold
+    if kept is not None and reference is not None:
+        groups = tuple(group.values for group in places.groups)
+        task = TuneTask(reference, base, quantized, groups, _Realigned(places, recipe), listener)
+        quantized, more = kept.tuned(task)
+        notes = (*notes, *more)
+        watch.lap("fine-tune")
+    del reference
     release_freed_memory()
     compared = affordable_samples(COMPARE_MACS, macs, COMPARE_SAMPLES)
     measured = first_samples(look, compared, data.divisible)
     measurement = measure(executor, base, quantized, measured) if measured else None
     watch.lap("measure")
     return Quantized(base, quantized, places, calibration, measurement, notes, tuple(watch.laps), key.model)
+
+
+@dataclass(frozen=True)
+class _Realigned:
+    """Biases solved anew for the positions of a graph, and positions within the recipe's limits."""
+
+    places: Places
+    recipe: Recipe
+
+    def __call__(self, graph: Graph) -> Graph:
+        graph = align_positions(graph, self.places, self.recipe)[0].copy()
+        for bias in self.places.biases:
+            solve_bias(graph, graph.op(bias.op), self.recipe)
+        return graph
+
+
+def _solved(
+    base: Graph, places: Places, recipe: Recipe, calibration: Calibration
+) -> tuple[Graph, tuple[Note, ...]]:
+    """The graph with specs, within the limits and with the arithmetic of the hardware."""
+    quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
+    quantized = with_unit_sigmoids(with_int16_scales(quantized, places, recipe), places, recipe)
+    quantized, moved = align_positions(with_clip_ends(quantized, places, recipe), places, recipe)
+    quantized, more = as_hardware(quantized, places, recipe)
+    return quantized, (*moved, *more)
 
 
 def _looked_at(graph: Graph, places: Places) -> list[str]:
@@ -265,8 +303,9 @@ def preparation(recipe: Recipe) -> Preparation:
     )
 
 
-def _check(graph: Graph, places: Places, recipe: Recipe) -> None:
-    """Refuse a recipe that does nothing, or whose overrides match nothing."""
+def _placed(graph: Graph, recipe: Recipe) -> Places:
+    """The placement; refused are a recipe that does nothing, and overrides that match nothing."""
+    places = place(graph, recipe)
     if not places.groups and not places.weights:
         reasons = "; ".join(f"{f.op}: {f.reason}" for f in places.floats[:3]) or "the model has no operators"
         raise InputError(
@@ -274,3 +313,4 @@ def _check(graph: Graph, places: Places, recipe: Recipe) -> None:
             "another recipe, or fewer overrides",
         )  # fmt: skip
     check_overrides(graph, recipe)
+    return places

@@ -12,9 +12,10 @@ import pytest
 import vai_q_onnx
 from quantforge.graph import Array
 from quantforge.passes.dpu_arithmetic import DpuArithmetic
+from quantforge.passes.dpu_structure import DpuStructure
 from quantforge.quantization.recipe import ShiftLimits
 from tests.unit.frontends.onnx.text_models import model, random, run
-from vai_q_onnx.dpu_options import ADJUSTED, SIMULATED, arithmetic_of, limits_of
+from vai_q_onnx.dpu_options import ADJUSTED, REWRITTEN, SIMULATED, arithmetic_of, limits_of, structure_of
 from vai_q_onnx.options import Options, checked_extra
 
 LAYERS = {
@@ -137,3 +138,108 @@ def test_positions_move_until_shifts_fit(tmp_path: Path) -> None:
         found[name] = scales(quantized(tmp_path, text, (2, 2, 6, 6), extra, **weights))
     assert found["AdjustShiftRead"]["h"] < found["AdjustShiftRead"]["x"] / 128
     assert found["AdjustShiftWrite"]["h"] == found["AdjustShiftWrite"]["x"] / 128
+
+
+def test_how_the_graph_is_written_is_that_of_the_options() -> None:
+    assert structure_of(options()) == DpuStructure() and structure_of(options(dpu=False)) is None
+    for name, field in REWRITTEN.items():
+        other = not checked_extra(None)[name]
+        assert structure_of(options({name: other})) == DpuStructure(**{field: other})
+
+
+NORM = """m = ReduceMean <axes = [2, 3]> (r) d = Sub (r, m) s = Mul (d, d) v = ReduceMean <axes = [2, 3]> (s)
+    e = Add (v, eps) o = Sqrt (e) y = Div (d, o)"""
+LENGTH = "s = Mul (r, r) t = ReduceSum (s, axes) e = Max (t, eps) o = Sqrt (e) y = Div (r, o)"
+CHANGES = {  # option -> (body behind r = relu(x), shape of y, its constants, operators without and with it)
+    "ConvertBNToConv": ("y = BatchNormalization (r, g, b, m, v)", "4,6,6", "gbmv", "BatchNormalization", "Conv"),
+    "ConvertReduceMeanToGlobalAvgPool": (
+        "y = ReduceMean <axes = [2, 3]> (r)", "4,1,1", "", "ReduceMean", "GlobalAveragePool",
+    ),
+    "SplitLargeKernelPool": ("y = GlobalAveragePool (r)", "4,1,1", "", "GlobalAveragePool", "AveragePool"),
+    "ConvertSplitToSlice": (
+        "p, q = Split <axis = 1> (r) y = Concat <axis = 1> (q, p)", "4,6,6", "", "Split", "Slice",
+    ),
+    "FuseInstanceNorm": (NORM, "4,6,6", ("eps",), "Sqrt", "InstanceNormalization"),
+    "FuseL2Norm": (LENGTH, "4,6,6", ("eps", "axes"), "Sqrt", "LpNormalization"),
+    "ConvertClipToRelu": ("y = Clip (r, low, high)", "4,6,6", ("low", "high"), "Clip", "Relu"),
+    "ConvertSoftmaxToDPUVersion": ("y = Softmax <axis = 1> (r)", "4,6,6", "", "Softmax", "Pow"),
+}  # fmt: skip
+CONSTANTS = {
+    "g": random(4, seed=1), "b": random(4, seed=2), "m": random(4, seed=3), "v": random(4, seed=4) ** 2 + 1,
+    "eps": np.float32(1e-9), "axes": np.array([1]), "low": np.float32(0), "high": np.float32(2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_change_of_the_graph_on_and_off(name: str, tmp_path: Path) -> None:
+    body, shape, names, without, with_it = CHANGES[name]
+    side = 40 if name == "SplitLargeKernelPool" else 6
+    text = f"agraph (float[n,4,{side},{side}] x) => (float[n,{shape}] y) {{ r = LeakyRelu (x) {body} }}"
+    used = {key: CONSTANTS[key] for key in names}
+    x = 2 * random(3, 4, side, side, seed=9)
+    want = run(model(text, **used), {"x": x})[0]
+    plain = {"SimulateDPU": name == "ConvertSoftmaxToDPUVersion"}
+    for on in (False, True):
+        path = quantized(tmp_path, text, (2, 4, side, side), {name: on, **plain}, **used)
+        types = [node.op_type for node in onnx.load(path).graph.node]
+        assert (with_it in types) == on
+        assert (without in types) == (not on or name == "SplitLargeKernelPool")
+        got = run(path, {"x": x})[0]
+        limit = 0.2 if name == "FuseL2Norm" else 0.01  # short vectors are rough before they are stretched
+        near = ((got - want) ** 2).sum() < limit * (want**2).sum()
+        assert near == (on or name != "FuseL2Norm"), "the sum of squares of small numbers is stored as 0"
+
+
+def test_a_softmax_computes_in_bfloat16(tmp_path: Path) -> None:
+    text = "agraph (float[n,10] x) => (float[n,10] y) { y = Softmax (x) }"
+    on = quantized(tmp_path, text, (8, 10), {"ConvertSoftmaxToDPUVersion": True})
+    casts = [node for node in onnx.load(on).graph.node if node.op_type == "Cast"]
+    assert sum(node.attribute[0].i == onnx.TensorProto.BFLOAT16 for node in casts) == 6
+    no_simulation = {"ConvertSoftmaxToDPUVersion": True, "SimulateDPU": False}
+    off = quantized(tmp_path, text, (8, 10), no_simulation)
+    assert "Softmax" in [node.op_type for node in onnx.load(off).graph.node]
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_align_concat(aligned: bool, tmp_path: Path) -> None:
+    text = """agraph (float[n,2,4,4] x) => (float[n,4,4,4] y) {
+        [a] p = Relu (x)
+        [b] q = Conv <kernel_shape = [1, 1]> (x, w)
+        [c] y = Concat <axis = 1> (p, q)
+    }"""
+    weights = {"w": 30 * random(2, 2, 1, 1)}
+    found = scales(quantized(tmp_path, text, (2, 2, 4, 4), {"AlignConcat": aligned}, **weights))
+    if aligned:
+        assert found["p"] == found["q"] == found["y"]
+    else:
+        assert found["p"] < found["q"] and set(found) >= {"p", "q", "y"}
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_align_pool(aligned: bool, tmp_path: Path) -> None:
+    text = """agraph (float[n,2,6,6] x) => (float[n,2,1,1] y) {
+        [a] p = Conv <kernel_shape = [1, 1]> (x, w)
+        [b] y = GlobalAveragePool (p)
+    }"""
+    found = scales(quantized(tmp_path, text, (2, 2, 6, 6), {"AlignPool": aligned}, w=random(2, 2, 1, 1)))
+    assert (found["p"] == found["y"]) == aligned
+    assert found["y"] <= found["p"]
+
+
+def test_a_bias_in_front_of_a_leaky_relu_is_not_shifted_right(tmp_path: Path) -> None:
+    text = """agraph (float[n,2,4,4] x) => (float[n,2,4,4] y) {
+        [c] p = Conv <kernel_shape = [1, 1]> (x, w, b)
+        [l] y = LeakyRelu <alpha = 0.1> (p)
+    }"""
+    constants = {"w": 4 * random(2, 2, 1, 1), "b": np.array([1e-6, -1e-6], np.float32)}
+    path = quantized(tmp_path, text, (2, 2, 4, 4), **constants)
+    proto = onnx.load(path)
+    params = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    step = {
+        node.output[0]: params[node.input[1]]
+        for node in proto.graph.node
+        if node.op_type == "DequantizeLinear"
+    }
+    weight = next(float(a) for name, a in step.items() if name.startswith("w"))
+    bias = next(float(a) for name, a in step.items() if name == "b" or name.startswith("b_"))
+    assert bias >= weight * scales(path)["x"], "shift_bias is at least 0"

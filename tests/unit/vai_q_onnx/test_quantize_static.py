@@ -13,7 +13,7 @@ import pytest
 from onnxruntime.quantization import CalibrationDataReader
 
 import vai_q_onnx
-from quantforge.diagnostics import InputError, UnsupportedError
+from quantforge.diagnostics import InputError
 from quantforge.graph import Array
 from tests.unit.frontends.onnx.text_models import model, random, run
 from vai_q_onnx.quantize_static import native_type
@@ -210,9 +210,7 @@ def test_bad_arguments_are_named(arguments: Any, text: str, paths: tuple[str, st
     assert not Path(paths[1]).exists()
 
 
-def test_debug_mode_writes_what_was_decided(
-    paths: tuple[str, str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_debug_mode_writes_what_was_decided(paths: tuple[str, str], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "vai_q_onnx"):
         quantize(paths, debug_mode=True)
     text = Path(f"{paths[1]}.debug.txt").read_text("utf-8")
