@@ -16,6 +16,7 @@ from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.import_ import import_model
 from quantforge.frontends.onnx.opset_notice import opset_notice
 from quantforge.frontends.onnx.run import OnnxExecutor, input_infos
+from quantforge.frontends.tuner import open_tuner
 from quantforge.graph import Graph
 from quantforge.progress import Listener, peak_memory_bytes
 from quantforge.quantization.assemble import assemble
@@ -120,7 +121,10 @@ def quantize(
     store = None if sketches is None else Path(sketches)
     name, imports = graph.name, [graph]
     del graph  # so that its weights can go once they are folded and equalized
-    found = quantize_graph(imports.pop(), executor, source, chosen, sketches=store, listener=listener)
+    with open_tuner(chosen, imports[0]) as tuner:
+        found = quantize_graph(
+            imports.pop(), executor, source, chosen, sketches=store, listener=listener, tuner=tuner
+        )
     path = None if output is None else emit(found.graph, output, recipe=chosen.name, form=form)
     raised = opset_notice(found.graph, form)
     seconds = time.perf_counter() - start

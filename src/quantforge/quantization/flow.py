@@ -41,7 +41,7 @@ from quantforge.quantization.channel_statistics import add_channel_sums
 from quantforge.quantization.clip_ends import with_clip_ends
 from quantforge.quantization.constants import with_constants
 from quantforge.quantization.equalize import equalize
-from quantforge.quantization.fine_tuning import Kept, Tuner, TuneTask, tuner_wanted
+from quantforge.quantization.fine_tuning import Tuner, TuneTask, kept_for
 from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.int16_scales import with_int16_scales
 from quantforge.quantization.measure import Measurement, add_energies, measure
@@ -118,10 +118,9 @@ def quantize_graph(
     compile_ahead(largest_magnitudes, count_bits, add_squared_errors, add_channel_sums, add_energies)
     if recipe.hold_out:
         data = split(data, recipe.hold_out)[0]
-    if recipe.finetune is not None and tuner is None:
-        raise tuner_wanted(recipe.name)
-    batches = guarded(data)
-    reference = graph if tuner is not None else None
+    batches: Iterator[Feeds] = guarded(data)
+    kept = kept_for(recipe.name, recipe.finetune, batches, tuner, graph)
+    batches = kept or batches
     prepared = prepare(graph, preparation(recipe))
     base, notes = prepared.graph, prepared.notes
     places = _placed(base, recipe)
@@ -140,13 +139,11 @@ def quantize_graph(
     reuse = sketches is not None and sketches.exists()
     with ThreadPoolExecutor(1) as pool:  # hashing and preparing a session both run outside Python
         digest = pool.submit(graph_hash, base)
-        session = executor.session(base, _looked_at(base, places), brief=reuse)
+        session = executor.session(base, _looked_at(base, places), brief=reuse and not recipe.correct_bias)
     key = SketchKey(digest.result(), f"{data.description}; {data.samples} samples, {feeds_hash(first)}")
     watch.lap("prepare session")
     statistics = _Statistics(session, places, recipe, sketches, key, watch)
-    seen: Iterable[Feeds] = chain(first, batches)
-    kept = None if tuner is None else Kept(seen, tuner)
-    calibration = statistics.of(base, track(kept or seen, "calibrating", data.batches, listener))
+    calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     quantized, more = _solved(base, places, recipe, calibration)
     notes = (*notes, *more)
     watch.lap("solve")
@@ -155,19 +152,21 @@ def quantize_graph(
         notes = (*notes, *more)
         watch.lap("correct biases")
     del session, statistics  # and the memory they hold
-    if kept is not None and reference is not None:
-        groups = tuple(group.values for group in places.groups)
-        task = TuneTask(reference, base, quantized, groups, _Realigned(places, recipe), listener)
-        quantized, more = kept.tuned(task)
+    if kept is not None:
+        quantized, more = kept.tuned(
+            TuneTask(base, quantized, _stored_together(places), _Realigned(places, recipe), listener)
+        )
         notes = (*notes, *more)
         watch.lap("fine-tune")
-    del reference
-    release_freed_memory()
     compared = affordable_samples(COMPARE_MACS, macs, COMPARE_SAMPLES)
     measured = first_samples(look, compared, data.divisible)
     measurement = measure(executor, base, quantized, measured) if measured else None
     watch.lap("measure")
     return Quantized(base, quantized, places, calibration, measurement, notes, tuple(watch.laps), key.model)
+
+
+def _stored_together(places: Places) -> tuple[tuple[str, ...], ...]:
+    return tuple(group.values for group in places.groups)
 
 
 @dataclass(frozen=True)

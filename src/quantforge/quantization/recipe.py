@@ -11,6 +11,7 @@ from quantforge.numerics.formats import INT8, INT32, UINT8, Format
 from quantforge.numerics.rounding import Rounding
 from quantforge.passes.dpu_arithmetic import DpuArithmetic
 from quantforge.passes.dpu_structure import DpuStructure
+from quantforge.quantization.fine_tuning import FineTune
 
 
 class BiasScale(str, Enum):
@@ -247,6 +248,7 @@ class Recipe:
     dpu_arithmetic: DpuArithmetic | None = None
     equalize: Equalization | None = None
     correct_bias: bool = False
+    finetune: FineTune | None = None
     output_margin: float = 0.0  # widens the ranges of graph outputs: samples to come exceed those seen
     unit_sigmoids: bool = False  # unsigned outputs of sigmoids have scale 2**-bits and zero point 0
     int16_scales: bool = False  # scales as integers of 16 bits over powers of two

@@ -26,7 +26,14 @@ from quantforge.frontends.torch.tuning.aims import Aims, names_of
 from quantforge.frontends.torch.tuning.frontier import Frontier
 from quantforge.frontends.torch.tuning.layers import Layer, Product
 from quantforge.frontends.torch.tuning.options import LayerResult, TuneOptions
-from quantforge.frontends.torch.tuning.rounding import Matrices, Steps, around, damped, descend_rows, round_rows
+from quantforge.frontends.torch.tuning.rounding import (
+    Matrices,
+    Steps,
+    around,
+    damped,
+    descend_rows,
+    round_rows,
+)
 from quantforge.graph import Graph, QuantSpec
 from quantforge.graph.quantize import fake_quantize_value
 from quantforge.numerics.formats import IntFormat

@@ -51,3 +51,18 @@ def test_the_same_samples_and_seed_give_the_same_weights(quantizer: Any) -> None
 def test_no_data_is_said(quantizer: Any) -> None:
     with pytest.raises(CalibrationError, match="Q0201"):
         fine_tune(quantizer.base, quantizer.graph, [], SHORT)
+
+
+def test_mirror_images_of_held_out_samples_are_held_out(quantizer: Any) -> None:
+    batches = [{"x": rows} for rows in images(64).split(16)]
+    options = TuneOptions(mirror=True, schedule=Schedule(epochs=1, batch=16))
+    found = fine_tune(quantizer.base, quantizer.graph, batches, options, progress=lambda *_: None)
+    assert found.samples == 64
+    assert found.stages[-1].loss < found.stages[0].loss
+
+
+def test_rounding_to_the_nearest_steps_leaves_weights_in_place_afterwards(quantizer: Any) -> None:
+    batches = [{"x": rows} for rows in images(64).split(16)]
+    options = TuneOptions(nearest=True, layers=False, schedule=Schedule(epochs=1, batch=16))
+    found = fine_tune(quantizer.base, quantizer.graph, batches, options, progress=lambda *_: None)
+    assert all(name.endswith("bias") or "bias" in name for name in found.constants)

@@ -69,3 +69,23 @@ def test_batches_that_cannot_be_cut_are_units(batches: list[dict[str, tuple[int,
             samples.add({name: torch.zeros(shape) for name, shape in batch.items()})
         assert not samples.cut
         assert (samples.units, samples.count) == (len(batches), 2 * len(batches))
+
+
+def test_mirrored_images_are_units_behind_the_others() -> None:
+    with Vault() as vault:
+        samples = Samples(vault, True)
+        x, y = torch.arange(24.0).reshape(2, 1, 3, 4), torch.arange(2.0).reshape(2, 1)
+        samples.add({"x": x, "y": y})
+        assert samples.mirror()
+        assert (samples.count, samples.units) == (2, 4)
+        found = samples.take([1, 2, 0], CPU)
+        torch.testing.assert_close(found["x"], torch.stack([x[1], x[0].flip(-1), x[0]]))
+        assert found["y"].tolist() == [[1.0], [0.0], [0.0]]
+
+
+def test_what_is_no_image_has_no_mirror_image() -> None:
+    with Vault() as vault:
+        samples = Samples(vault, True)
+        samples.add({"x": torch.ones(2, 3)})
+        assert not samples.mirror()
+        assert samples.units == 2

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 from quantforge.frontends.torch.tuning.rounding import (
     Steps,
+    around,
     damped,
     descend_rows,
     inverse_factor,
@@ -87,3 +88,12 @@ def test_the_factor_of_the_inverse(columns: int) -> None:
         factor.transpose(0, 2, 1) @ factor @ gram, np.broadcast_to(np.eye(columns), gram.shape), atol=1e-8
     )
     np.testing.assert_array_equal(factor, np.triu(factor))
+
+
+def test_held_to_the_two_nearest_steps() -> None:
+    wanted, gram, step = problem(3, 2, 3, 5, 0.5)
+    real = wanted + 0.1
+    found = round_rows(wanted, gram, around(Steps(step, -8, 7), real))
+    assert (np.abs(found - real) < 0.5).all()
+    free = round_rows(wanted, gram, Steps(step, -8, 7))
+    assert cost(free, wanted, gram).sum() < cost(found, wanted, gram).sum()

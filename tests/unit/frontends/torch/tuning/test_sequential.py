@@ -14,13 +14,14 @@ from quantforge.frontends.torch.tuning.aims import Aims  # noqa: E402
 from quantforge.frontends.torch.tuning.frontier import Frontier  # noqa: E402
 from quantforge.frontends.torch.tuning.kept import Samples, Vault  # noqa: E402
 from quantforge.frontends.torch.tuning.layers import layers_of  # noqa: E402
+from quantforge.frontends.torch.tuning.options import TuneOptions  # noqa: E402
 from quantforge.frontends.torch.tuning.sequential import Chunks, Flat, flat_of, replaced, tune_layer  # noqa: E402
 from tests.unit.frontends.torch.tuning.nets import CPU, images, mixed, quantizer_of  # noqa: E402
 
 CHUNKS = Chunks([list(range(24)), list(range(24, 40))], [list(range(40, 48))])
 
 
-def walked(quantizer: Any, x: Any) -> tuple[Any, list[Any]]:
+def walked(quantizer: Any, x: Any, options: TuneOptions | None = None) -> tuple[Any, list[Any]]:
     """The quantized graph tuned layer by layer, and what came of each layer."""
     graph, found = quantizer.graph.copy(), []
     with Vault() as vault:
@@ -30,7 +31,9 @@ def walked(quantizer: Any, x: Any) -> tuple[Any, list[Any]]:
         run = Frontier(graph, samples, every, vault, CPU)
         aims = Aims(quantizer.base, quantizer.base, layers_of(graph), samples, every, vault, CPU)
         for layer in layers_of(graph):
-            result, constants = tune_layer(graph, quantizer.base, layer, run, aims, CHUNKS, 0)
+            result, constants = tune_layer(
+                graph, quantizer.base, layer, run, aims, CHUNKS, options or TuneOptions()
+            )
             replaced(graph, constants)
             found.append(result)
         run.close()
@@ -50,6 +53,21 @@ def test_each_layer_gets_better_or_stays() -> None:
         same = graph.value(layer.weight).const is before.value(layer.weight).const
         assert same is not result.kept
         assert graph.value(layer.weight).quant == before.value(layer.weight).quant
+
+
+def test_rounding_only_takes_one_of_the_two_nearest_steps() -> None:
+    quantizer = mixed()
+    graph, found = walked(quantizer, images(), TuneOptions(nearest=True))
+    assert any(result.kept for result in found)
+    moved = 0
+    for layer in layers_of(graph):
+        spec = graph.value(layer.weight).quant
+        assert spec is not None
+        steps, real = (g.value(layer.weight).const / spec.scale[0] for g in (graph, quantizer.base))
+        held = np.clip(real, spec.format.qmin, spec.format.qmax)
+        assert np.abs(steps - held).max() < 1.0
+        moved += int((steps != np.clip(np.floor(real + 0.5), spec.format.qmin, spec.format.qmax)).sum())
+    assert moved > 0
 
 
 def test_new_weights_lie_on_their_grid() -> None:
