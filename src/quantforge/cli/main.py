@@ -14,6 +14,11 @@ from quantforge.diagnostics import InputError
 # verb -> (module, function, one line for `quantforge --help`)
 VERBS = {
     "quantize": ("quantforge.cli.quantize", "quantize", "Quantize a model and report what it costs."),
+    "sensitivity": (
+        "quantforge.cli.sensitivity",
+        "sensitivity",
+        "Rank the layers by what quantizing each costs.",
+    ),
     "compare": ("quantforge.cli.compare", "compare", "Compare two stages of a model."),
     "run": ("quantforge.cli.run", "run", "Run a compiled model."),
     "compile": ("quantforge.cli.compile_", "compile_", "Compile a quantized model for a DPU."),

@@ -8,12 +8,13 @@ complete: `quantize` with the same model, data and recipe makes the same model.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantforge.diagnostics import InputError
+from quantforge.diagnostics import Diagnostic, InputError
 from quantforge.distribution.pool import LocalPool, Pool
 from quantforge.files import check_writable, write_atomic
 from quantforge.frontends.climber import Climber, RungListener
@@ -24,11 +25,13 @@ from quantforge.frontends.onnx.import_ import import_model
 from quantforge.frontends.quantize import Result, quantize
 from quantforge.frontends.rungs import Trial, sketches_for
 from quantforge.graph import Graph
+from quantforge.quantization.fit import check_fit
 from quantforge.quantization.goal import Goal
 from quantforge.quantization.ladder import HOLD_OUT
 from quantforge.quantization.ladder_report import LadderReport
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.recipe_file import load_recipe, recipe_text
+from quantforge.targets import load_target
 
 if TYPE_CHECKING:
     from quantforge.calibration.preprocessing import Preprocessing
@@ -55,6 +58,7 @@ def climb(
     max_drop: float | None = None,
     min_sqnr: float | None = None,
     recipe: str | Path | Recipe = "dpu-cnn",
+    target: str | None = None,
     labels: LabelSource | None = None,
     output: str | Path | None = None,
     hold_out: int = HOLD_OUT,
@@ -79,6 +83,7 @@ def climb(
             float model.
         min_sqnr: The least SQNR of every output, in decibels.
         recipe: Formats, placement and overrides of every rung; the ladder chooses the rest.
+        target: As in `quantize`.
         labels: True class of each sample, in the order of the data: integers, or the path of an .npy file.
         output: Where to write the model.
         hold_out: Every so many samples one is held out for judging.
@@ -97,6 +102,8 @@ def climb(
     goal, asked = Goal(max_drop, min_sqnr), load_recipe(recipe)
     if output is not None:
         check_writable(output)
+    if target is not None:
+        check_fit(asked, load_target(target))
     folder = None if output is None else _state_folder(Path(output))
     trial = Trial(
         model if isinstance(model, Graph) else import_model(model),
@@ -119,6 +126,7 @@ def climb(
         model,
         data,
         recipe=found,
+        target=target,
         output=output,
         preprocessing=trial.preprocessing,
         samples=samples,
@@ -128,7 +136,9 @@ def climb(
         providers=providers,
         form=form,
     )
-    result = dataclasses.replace(result, report=dataclasses.replace(result.report, ladder=report))
+    found_notices = result.report.notices if report.met else (*result.report.notices, not_met(report))
+    told = dataclasses.replace(result.report, ladder=report, notices=found_notices)
+    result = dataclasses.replace(result, report=told)
     if output is not None:
         write_atomic(recipe_path(output), recipe_text(found))
         _remove_sketches(folder)
@@ -138,6 +148,14 @@ def climb(
 def recipe_path(output: str | Path) -> Path:
     """Where the recipe of a climb is written."""
     return Path(output).with_suffix(".recipe.toml")
+
+
+def not_met(ladder: LadderReport) -> Diagnostic:
+    """What a report says of a goal that no rung meets."""
+    nearest = next(rung.figures for rung in ladder.rungs if rung.name == ladder.chosen)
+    lost = "" if nearest is None or nearest.drop is None else f", {nearest.drop:g} points of top-1 lost"
+    found = f"{ladder.chosen}: SQNR {math.inf if nearest is None else nearest.sqnr_db:.1f} dB{lost}"
+    return Diagnostic("Q0528", "ladder", found, ladder.goal, "another recipe, other data, or a lower goal")
 
 
 def _state_folder(output: Path) -> Path:

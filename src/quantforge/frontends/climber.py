@@ -116,9 +116,14 @@ class Climber:
 
     def _ranked(self, recipe: Recipe) -> tuple[Layer, ...]:
         """The layers of the model by `recipe`, the worst first."""
+        known = self.state.ranking(recipe)
+        if known is not None:
+            return known
         found, trial = quantized_by(self.trial, recipe), self.trial
         rows = rank_layers(found, trial.executor, trial.source(), trial.hold_out, None, self.pool)
-        return tuple(row.layer for row in rows)
+        layers = tuple(row.layer for row in rows)
+        self.state.keep_ranking(recipe, layers)
+        return layers
 
     def _taken(self, plans: Iterable[Plan], better_than: Rung | None = None) -> Iterator[Rung]:
         """Take rungs in their order, as many side by side as the pool does; stop asking to stop taking."""

@@ -19,6 +19,7 @@ from quantforge.frontends.rungs import Outcome
 from quantforge.quantization.goal import Figures
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.recipe_file import recipe_text
+from quantforge.quantization.sensitivity import Layer
 
 VERSION = 1
 
@@ -30,6 +31,7 @@ class LadderState:
     path: Path | None
     key: str
     rungs: dict[str, Any] = field(default_factory=dict)
+    rankings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def opened(cls, path: Path | None, key: str) -> LadderState:
@@ -42,13 +44,14 @@ class LadderState:
             return cls(path, key)
         try:
             data = json.loads(path.read_text("utf-8"))
-            if data["version"] != VERSION or not isinstance(data["rungs"], dict):
+            sound = isinstance(data["rungs"], dict) and isinstance(data["rankings"], dict)
+            if data["version"] != VERSION or not sound:
                 raise ValueError(f"version {data['version']}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 "Q0527", str(path), str(error), f"the state of a ladder, version {VERSION}", "delete the file"
             ) from error
-        return cls(path, key, data["rungs"])
+        return cls(path, key, data["rungs"], data["rankings"])
 
     def outcome(self, recipe: Recipe) -> Outcome | None:
         """What an earlier run found for `recipe`.
@@ -70,9 +73,35 @@ class LadderState:
         """Add a rung and write the file."""
         entry = {"figures": dataclasses.asdict(outcome.figures), "seconds": outcome.seconds}
         self.rungs[self._name(recipe)] = entry
+        self._write()
+
+    def ranking(self, recipe: Recipe) -> tuple[Layer, ...] | None:
+        """The layers by `recipe` as an earlier run ranked them.
+
+        Raises:
+            InputError: Q0527 when the entry is damaged.
+        """
+        found = self.rankings.get(self._name(recipe))
+        if found is None:
+            return None
+        try:
+            return tuple(Layer(name, kind, tuple(ops), result) for name, kind, ops, result in found)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                "Q0527", str(self.path), f"a damaged ranking: {error}", "layers", "delete the file"
+            ) from error
+
+    def keep_ranking(self, recipe: Recipe, layers: tuple[Layer, ...]) -> None:
+        """Add a ranking and write the file."""
+        self.rankings[self._name(recipe)] = [
+            [layer.name, layer.kind, list(layer.ops), layer.result] for layer in layers
+        ]
+        self._write()
+
+    def _write(self) -> None:
         if self.path is not None:
-            text = json.dumps({"version": VERSION, "rungs": self.rungs}, indent=1)
-            write_atomic(self.path, text + "\n")
+            data = {"version": VERSION, "rungs": self.rungs, "rankings": self.rankings}
+            write_atomic(self.path, json.dumps(data, indent=1) + "\n")
 
     def _name(self, recipe: Recipe) -> str:
         return hashlib.blake2b((self.key + recipe_text(recipe)).encode(), digest_size=16).hexdigest()

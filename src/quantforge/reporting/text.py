@@ -33,7 +33,13 @@ def print_report(report: QuantizationReport, console: Console | None = None, ful
     from rich.console import Console
 
     console = console or Console(highlight=False)
-    parts = [_summary(report), *_culprits(report), *_layers(report, full), *_float_ops(report, full)]
+    parts = [
+        _summary(report),
+        *_culprits(report),
+        *_ladder(report),
+        *_layers(report, full),
+        *_float_ops(report, full),
+    ]
     if full:
         parts += _tensors(report)
     for index, part in enumerate(parts):
@@ -112,6 +118,15 @@ def _culprits(report: QuantizationReport) -> Iterable[RenderableType]:
         table.add_row(wording.percent(culprit.share), words)
     yield table
     yield Text("--apply report.json adds the remedies to the recipe", style="dim")
+
+
+def _ladder(report: QuantizationReport) -> Iterable[RenderableType]:
+    """The rungs, where the recipe was found by climbing."""
+    if report.ladder is not None:
+        from quantforge.reporting.ladder import ladder_table, verdict
+
+        yield ladder_table(report.ladder)
+        yield verdict(report.ladder)
 
 
 def _layers(report: QuantizationReport, full: bool) -> Iterable[RenderableType]:
