@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantforge.cli.data_options import DataOptions, data_options
+from quantforge.cli.finetune_options import FineTuneOptions, finetune_options
 from quantforge.cli.goal_options import GoalOptions, goal_options
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ FILE = click.Path(path_type=Path)
     "--form", type=click.Choice(["qdq", "qoperator", "vitis", "contrib", "fix-neuron"]), default="qdq",
     show_default=True, help="Operators that stand for the quantization.",
 )  # fmt: skip
+@finetune_options
 @goal_options
 @click.option("--report", type=FILE, help="Folder for report.html, report.json and plan.json.")
 @click.option(
@@ -56,6 +58,7 @@ def quantize(
     sketches: Path | None,
     remedies: Path | None,
     form: str,
+    tuning: FineTuneOptions,
     goal: GoalOptions,
     report: Path | None,
     dpus: tuple[str, ...],
@@ -85,6 +88,7 @@ def quantize(
     chosen = load_recipe(recipe)
     if remedies is not None:
         chosen = apply_remedies(chosen, remedies)
+    chosen = tuning.laid_over(chosen)
     check_writable(output)
     with nullcontext() if report is None else report_folder(report) as folder:
         settings: dict[str, Any] = {
