@@ -94,8 +94,8 @@ class Measurement:
 def measure(executor: Executor, base: Graph, quantized: Graph, batches: Sequence[Feeds]) -> Measurement:
     """Run float, operator-wise and whole quantized network over `batches` and compare every value with a spec.
 
-    `base` and `quantized` have the same ops and value names; `quantized` carries the specs, and its constants
-    may differ (corrected biases).
+    `base` and `quantized` have the same value names, but for what the arithmetic of hardware puts in between;
+    `quantized` carries the specs, and its constants may differ (corrected biases).
     """
     graph, own, all_ = comparison_graph(base, quantized)
     names = dict.fromkeys([*own, *own.values(), *all_, *all_.values()])
@@ -129,7 +129,7 @@ def comparison_graph(base: Graph, quantized: Graph) -> tuple[Graph, dict[str, st
         if spec(op.kind).traits.role not in ("move", "join", "float", "opaque") and _quantizes(quantized, op):
             _add_own(graph, quantized, op)
         for name in op.outputs:
-            if name and (quantized.value(name).quant is not None or name in quantized.outputs):
+            if name and base.has_value(name) and (quantized.value(name).quant is not None or name in quantized.outputs):
                 all_[name] = name + ALL
                 if graph.has_value(name + OWN):
                     own[name] = name + OWN
@@ -182,7 +182,7 @@ def _add_own(graph: Graph, quantized: Graph, op: Op) -> None:
             inputs.append("")
         elif value.is_const:
             inputs.append(_twin_const(graph, value))
-        elif value.quant is not None:
+        elif value.quant is not None and graph.has_value(name):
             inputs.append(_twin_input(graph, value, "@in"))
         else:
             inputs.append(name + OWN if graph.has_value(name + OWN) else name)

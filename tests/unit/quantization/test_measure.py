@@ -11,6 +11,7 @@ import pytest
 from quantforge.graph import Array, Graph, QuantSpec
 from quantforge.numerics.formats import INT8
 from quantforge.ops.interpreter import Interpreter
+from quantforge.passes.dpu_hard_sigmoid import split_hard_swishes
 from quantforge.quantization.measure import (
     Noise,
     add_energies,
@@ -131,3 +132,16 @@ def test_agreement_is_counted_for_outputs_that_look_like_class_scores() -> None:
 )
 def test_decibels(noise: Noise, expected: float) -> None:
     assert noise.sqnr_db == expected
+
+
+def test_what_hardware_puts_in_between_has_no_float_twin() -> None:
+    net = Net()
+    graph = net.done(net.add("hard-swish", "h", ("x",)))
+    stored = graph.copy()
+    for name in ("x", "h.out"):
+        stored.set_value(replace(graph.value(name), quant=QuantSpec.power_of_two(INT8, 5)))
+    quantized = split_hard_swishes(stored).graph
+    batches = [{"x": np.random.default_rng(0).normal(size=(1, 3, 6, 6)).astype(np.float32)}]
+    found = measure(Interpreter(), graph, quantized, batches)
+    assert set(found.added) == {"h.out"} and found.added["h.out"].sqnr_db > 20
+    assert found.accumulated["h.out"].sqnr_db > 20
