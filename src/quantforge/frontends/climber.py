@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -59,6 +60,7 @@ class Climber:
         pool: Where rungs happen.
         listener: Told of every rung.
         reports: What happened so far.
+        taken: The rungs so far.
     """
 
     trial: Trial
@@ -68,20 +70,20 @@ class Climber:
     pool: Pool
     listener: RungListener | None = None
     reports: list[RungReport] = field(default_factory=list)
+    taken: list[Rung] = field(default_factory=list)
 
     def climb(self) -> Rung:
         """The first rung that meets the goal, or the nearest to it."""
         best = self._steps()
         if self._met(best):
             return best
-        start, nearest = self._with_room(best), best
+        start = self._with_room(best)
         if self._met(start):
             return start
-        for rung in self._taken(_wider(start.plan.recipe, self._ranked(start.plan.recipe))):
+        for rung in self._take(_wider(start.plan.recipe, self._ranked(start.plan.recipe))):
             if self._met(rung):
                 return rung
-            nearest = min(nearest, rung, key=self._shortfall)
-        return min(nearest, start, key=self._shortfall)
+        return min(self.taken, key=lambda rung: self.goal.shortfall(rung.outcome.figures))
 
     def report(self, chosen: Rung) -> LadderReport:
         """All rungs so far, and which was chosen."""
@@ -91,7 +93,7 @@ class Climber:
 
     def _steps(self) -> Rung:
         """The steps up to the first that meets the goal; else the best of them."""
-        best = next(self._taken([Plan(BASE, base_recipe(self.asked, self.trial.hold_out))]))
+        best = next(self._take([Plan(BASE, base_recipe(self.asked, self.trial.hold_out))]))
         for step in STEPS:
             if self._met(best):
                 break
@@ -100,7 +102,8 @@ class Climber:
                 self._say(RungReport(step.name, remark=missing))
                 continue
             plan = Plan(step.name, step.lay(best.plan.recipe, self.asked))
-            rung = next(self._taken([plan], better_than=best))
+            at_least = best.outcome.figures.sqnr_db + step.least_gain
+            rung = next(self._take([plan], at_least))
             best = rung if self.reports[-1].kept else best
         return best
 
@@ -109,30 +112,34 @@ class Climber:
         recipe = best.plan.recipe
         if not recipe.replace_relu6:
             return best
-        prepared = quantized_by(self.trial, recipe).base
+        prepared = quantized_by(self.trial, replace(recipe, finetune=None)).base
         if self.goal.leaves_room(judged(self.trial, prepared)):
             return best
-        return next(self._taken([Plan(KEEP_RELU6, replace(recipe, replace_relu6=False))]))
+        return next(self._take([Plan(KEEP_RELU6, replace(recipe, replace_relu6=False))]))
 
     def _ranked(self, recipe: Recipe) -> tuple[Layer, ...]:
         """The layers of the model by `recipe`, the worst first."""
         known = self.state.ranking(recipe)
         if known is not None:
             return known
-        found, trial = quantized_by(self.trial, recipe), self.trial
+        found, trial = quantized_by(self.trial, replace(recipe, finetune=None)), self.trial
         rows = rank_layers(found, trial.executor, trial.source(), trial.hold_out, None, self.pool)
         layers = tuple(row.layer for row in rows)
         self.state.keep_ranking(recipe, layers)
         return layers
 
-    def _taken(self, plans: Iterable[Plan], better_than: Rung | None = None) -> Iterator[Rung]:
-        """Take rungs in their order, as many side by side as the pool does; stop asking to stop taking."""
+    def _take(self, plans: Iterable[Plan], at_least: float = -math.inf) -> Iterator[Rung]:
+        """Take rungs in their order, as many side by side as the pool does; stop asking to stop taking.
+
+        Those that neither meet the goal nor have an SQNR above `at_least` decibels are not kept.
+        """
         waiting = list(plans)
         while waiting:
             now, waiting = waiting[: self.pool.width], waiting[self.pool.width :]
             for rung in self._side_by_side(now):
-                kept = better_than is None or self._better(rung, better_than)
+                kept = self._met(rung) or rung.outcome.figures.sqnr_db > at_least
                 figures, seconds = rung.outcome.figures, rung.outcome.seconds
+                self.taken.append(rung)
                 self._say(
                     RungReport(
                         rung.plan.name,
@@ -159,12 +166,6 @@ class Climber:
 
     def _met(self, rung: Rung) -> bool:
         return self.goal.met_by(rung.outcome.figures)
-
-    def _better(self, rung: Rung, than: Rung) -> bool:
-        return self._met(rung) or rung.outcome.figures.sqnr_db > than.outcome.figures.sqnr_db
-
-    def _shortfall(self, rung: Rung) -> tuple[float, float]:
-        return self.goal.shortfall(rung.outcome.figures)
 
     def _say(self, report: RungReport) -> None:
         self.reports.append(report)

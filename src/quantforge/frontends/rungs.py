@@ -16,6 +16,7 @@ from quantforge.calibration.history import needs_history
 from quantforge.calibration.split import held_out_samples, split
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx.run import OnnxExecutor, input_infos
+from quantforge.frontends.tuner import open_tuner
 from quantforge.graph import Graph
 from quantforge.progress import track
 from quantforge.quantization.compare import Labels
@@ -107,9 +108,11 @@ def run_rung(trial: Trial, recipe: Recipe) -> Outcome:
 
 def quantized_by(trial: Trial, recipe: Recipe) -> Quantized:
     """The model of `trial` by `recipe`, with the statistics of an earlier rung where they serve."""
-    return quantize_graph(
-        trial.graph, trial.executor, trial.source(), recipe, sketches=sketches_for(trial.folder, recipe)
-    )
+    sketches = sketches_for(trial.folder, recipe)
+    with open_tuner(recipe, trial.graph) as tuner:
+        return quantize_graph(
+            trial.graph, trial.executor, trial.source(), recipe, sketches=sketches, tuner=tuner
+        )
 
 
 def judged(trial: Trial, quantized: Graph) -> Figures:
@@ -144,6 +147,6 @@ def sketches_for(folder: Path | None, recipe: Recipe) -> Path | None:
     floats = tuple(override for override in recipe.overrides if override.keep_float)
     rewritten = recipe.dpu_structure is not None  # which ops a pass may rewrite depends on all overrides
     overrides = recipe.overrides if rewritten else floats
-    plain = replace(recipe, correct_bias=False, output_margin=0.0, overrides=overrides)
+    plain = replace(recipe, correct_bias=False, refine=None, output_margin=0.0, overrides=overrides)
     digest = hashlib.blake2b(recipe_text(plain).encode(), digest_size=8).hexdigest()
     return folder / f"sketches-{digest}.npz"

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -48,6 +49,7 @@ from quantforge.quantization.measure import Measurement, add_energies, measure
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import Recipe
+from quantforge.quantization.refine import TRY_MACS, TRY_SAMPLES, refine
 from quantforge.quantization.report import Timing
 from quantforge.quantization.rules import check_overrides
 from quantforge.quantization.solve import solve, solve_bias
@@ -144,13 +146,15 @@ def quantize_graph(
     watch.lap("prepare session")
     statistics = _Statistics(session, places, recipe, sketches, key, watch)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
-    quantized, more = _solved(base, places, recipe, calibration)
+    solved = partial(_solved, base, recipe=recipe, calibration=calibration, session=session, look=look)
+    quantized, more = solved(places, watch=watch)
+    if recipe.refine is not None and look:
+        few = partial(_few, look, macs, data.divisible)
+        places, refined = refine(executor, base, quantized, places, calibration, recipe, few)
+        watch.lap("refine")
+        quantized, more = solved(places, watch=watch) if refined else (quantized, more)
+        more = (*refined, *more)
     notes = (*notes, *more)
-    watch.lap("solve")
-    if recipe.correct_bias and look:
-        quantized, more = correct_biases(quantized, session, look, recipe)
-        notes = (*notes, *more)
-        watch.lap("correct biases")
     del session, statistics  # and the memory they hold
     if kept is not None:
         quantized, more = kept.tuned(
@@ -183,15 +187,31 @@ class _Realigned:
         return graph
 
 
+def _few(look: list[Feeds], macs: int, divisible: bool, runs: int) -> list[Feeds]:
+    """Samples of `look` that so many runs may see."""
+    return first_samples(look, affordable_samples(TRY_MACS, macs * runs, TRY_SAMPLES), divisible)
+
+
 def _solved(
-    base: Graph, places: Places, recipe: Recipe, calibration: Calibration
+    base: Graph,
+    places: Places,
+    recipe: Recipe,
+    calibration: Calibration,
+    session: Session,
+    look: list[Feeds],
+    watch: Stopwatch,
 ) -> tuple[Graph, tuple[Note, ...]]:
-    """The graph with specs, within the limits and with the arithmetic of the hardware."""
+    """The graph with specs and corrected biases, within the limits and with the arithmetic of the hardware."""
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
     quantized = with_unit_sigmoids(with_int16_scales(quantized, places, recipe), places, recipe)
     quantized, moved = align_positions(with_clip_ends(quantized, places, recipe), places, recipe)
     quantized, more = as_hardware(quantized, places, recipe)
-    return quantized, (*moved, *more)
+    watch.lap("solve")
+    if not recipe.correct_bias or not look:
+        return quantized, (*moved, *more)
+    quantized, corrected = correct_biases(quantized, session, look, recipe)
+    watch.lap("correct biases")
+    return quantized, (*moved, *more, *corrected)
 
 
 def _looked_at(graph: Graph, places: Places) -> list[str]:

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from quantforge.calibration.methods import ScaleKind
 from quantforge.numerics.formats import Format, IntFormat
 from quantforge.ops.channels import WEIGHTED
-from quantforge.quantization.recipe import BiasScale, Equalization, Override, Part, Recipe
+from quantforge.quantization.fine_tuning import FineTune
+from quantforge.quantization.recipe import BiasScale, Equalization, Override, Part, Recipe, Refinement
 from quantforge.quantization.rules import override_for
 from quantforge.quantization.sensitivity import Layer
 
@@ -29,11 +30,19 @@ HOLD_OUT = 4  # every so many samples one is kept for judging
 
 @dataclass(frozen=True)
 class Step:
-    """One change of the recipe: `lay(recipe so far, recipe asked for)`; `needs` is a package that it runs on."""
+    """One change of the recipe.
+
+    Attributes:
+        name: What it is called.
+        lay: Makes the recipe, from the one so far and the one asked for.
+        needs: A package that it runs on.
+        least_gain: Decibels below which it is left out of what follows, because it makes every rung slow.
+    """
 
     name: str
     lay: Callable[[Recipe, Recipe], Recipe]
     needs: str | None = None
+    least_gain: float = 0.0
 
     def missing(self) -> str | None:
         """Why the step cannot be taken here; None when it can."""
@@ -49,12 +58,22 @@ def _equalized(recipe: Recipe, asked: Recipe) -> Recipe:
 STEPS = (
     Step("equalize", _equalized),
     Step("bias-correct", lambda recipe, asked: replace(recipe, correct_bias=True)),
+    Step("refine", lambda recipe, asked: replace(recipe, refine=asked.refine or Refinement())),
+    Step("round", lambda recipe, asked: replace(recipe, finetune=asked.finetune or FineTune()), "torch", 1.0),
 )
 
 
 def base_recipe(asked: Recipe, hold_out: int) -> Recipe:
     """`asked` without what the steps add."""
-    return replace(asked, equalize=None, correct_bias=False, replace_relu6=False, hold_out=hold_out)
+    return replace(
+        asked,
+        equalize=None,
+        correct_bias=False,
+        refine=None,
+        finetune=None,
+        replace_relu6=False,
+        hold_out=hold_out,
+    )
 
 
 def widening(layers: Sequence[Layer], whole: bool = False) -> Iterator[tuple[Layer, ...]]:

@@ -83,6 +83,16 @@ class Equalization:
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """The range method of every tensor is chosen by the error at the outputs; see `quantization.refine`.
+
+    Another method has to lower the noise there by the share `least_gain`.
+    """
+
+    least_gain: float = 0.005
+
+
+@dataclass(frozen=True)
 class Placement:
     """Which operators are quantized and which values share a spec, as data.
 
@@ -248,6 +258,7 @@ class Recipe:
     dpu_arithmetic: DpuArithmetic | None = None
     equalize: Equalization | None = None
     correct_bias: bool = False
+    refine: Refinement | None = None
     finetune: FineTune | None = None
     output_margin: float = 0.0  # widens the ranges of graph outputs: samples to come exceed those seen
     unit_sigmoids: bool = False  # unsigned outputs of sigmoids have scale 2**-bits and zero point 0

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quantforge.graph import Array, Graph
 from quantforge.graph.execution import Executor, Feeds
@@ -105,17 +106,25 @@ def output_noise(
     executor: Executor, graph: Graph, batches: Sequence[Feeds], wanted: Sequence[Mapping[str, Array]]
 ) -> float:
     """Noise over signal of the outputs of `graph`, summed over them; `wanted` has those of the float network."""
+    return float(noise_by_batch(executor, graph, batches, wanted).sum())
+
+
+def noise_by_batch(
+    executor: Executor, graph: Graph, batches: Sequence[Feeds], wanted: Sequence[Mapping[str, Array]]
+) -> NDArray[np.float64]:
+    """What each batch adds to `output_noise`, float64 [batches]."""
     names = list(wanted[0])
     session = executor.session(graph, names, brief=True)
-    signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
-    for feeds, reference in zip(batches, wanted, strict=True):
+    signal, noise = np.zeros(len(names)), np.zeros((len(batches), len(names)))
+    for row, feeds, reference in zip(noise, batches, wanted, strict=True):
         arrays = session.run(feeds)
-        for name in names:
+        for i, name in enumerate(names):
             exact = np.asarray(reference[name], np.float64)
             finite = np.isfinite(exact) & np.isfinite(arrays[name])
-            signal[name] += float(np.square(exact[finite]).sum())
-            noise[name] += float(np.square(exact[finite] - arrays[name][finite]).sum())
-    return sum(noise[name] / signal[name] for name in names if signal[name] > 0.0)
+            signal[i] += np.square(exact[finite]).sum()
+            row[i] = np.square(exact[finite] - arrays[name][finite]).sum()
+    alive = signal > 0.0
+    return np.asarray((noise[:, alive] / signal[alive]).sum(axis=1))
 
 
 def ranking(

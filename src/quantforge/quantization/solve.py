@@ -35,7 +35,7 @@ def solve(graph: Graph, places: Places, recipe: Recipe, activation_spec: Activat
     """
     graph = graph.copy()
     for group in places.groups:
-        spec = _group_spec(graph, group, recipe, activation_spec)
+        spec = group_spec(graph, group, recipe, activation_spec)
         for name in group.values:
             _set(graph, name, spec)
     with ThreadPoolExecutor(available_processors()) as pool:  # the search over weights runs without the GIL
@@ -47,7 +47,7 @@ def solve(graph: Graph, places: Places, recipe: Recipe, activation_spec: Activat
     return graph
 
 
-def _group_spec(graph: Graph, group: SpecGroup, recipe: Recipe, activation_spec: ActivationSpec) -> QuantSpec:
+def group_spec(graph: Graph, group: SpecGroup, recipe: Recipe, activation_spec: ActivationSpec) -> QuantSpec:
     """The spec of one group; that of a graph output has headroom where scales are free."""
     rule = group.rule
     if isinstance(rule.format, FloatFormat):

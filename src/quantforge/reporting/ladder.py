@@ -112,7 +112,7 @@ def _cells(figures: Figures, seconds: float) -> list[str]:
 def _remark(rung: RungReport, ladder: LadderReport) -> str:
     words = [rung.remark] if rung.remark else []
     if rung.figures is not None and not rung.kept:
-        words.append("does not help, left out")
+        words.append("left out of what follows")
     if rung.name == ladder.chosen:
         words.append("meets the goal" if rung.met else "nearest to the goal")
     return "; ".join(words)
