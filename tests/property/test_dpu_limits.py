@@ -48,9 +48,9 @@ def violations(graph: Graph) -> Iterator[tuple[str, str]]:
     for op in graph.ops:
         ins = [position(graph, name) for name in op.inputs]
         out = behind(graph, op)
-        if op.kind == "concat" or "pool" in op.kind:
-            if len({place for place in (*ins, out) if place is not None}) > 1:
-                yield op.name, f"{op.kind}: {ins} and {out} are aligned"
+        aligned = op.kind == "concat" or "pool" in op.kind
+        if aligned and len({place for place in (*ins, out) if place is not None}) > 1:
+            yield op.name, f"{op.kind}: {ins} and {out} are aligned"
         if out is None or not ins or None in ins[:2]:
             continue
         known = [place for place in ins if place is not None]

@@ -43,6 +43,7 @@ from quantforge.quantization.clip_ends import with_clip_ends
 from quantforge.quantization.constants import with_constants
 from quantforge.quantization.equalize import equalize
 from quantforge.quantization.fine_tuning import Tuner, TuneTask, kept_for
+from quantforge.quantization.grid_fitting import fit_grids
 from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.int16_scales import with_int16_scales
 from quantforge.quantization.measure import Measurement, add_energies, measure
@@ -52,6 +53,8 @@ from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.refine import TRY_MACS, TRY_SAMPLES, refine
 from quantforge.quantization.report import Timing
 from quantforge.quantization.rules import check_overrides
+from quantforge.quantization.smooth import smooth
+from quantforge.quantization.softmax_scales import with_softmax_scales
 from quantforge.quantization.solve import solve, solve_bias
 from quantforge.quantization.unit_sigmoids import with_unit_sigmoids
 from quantforge.quantization.weights import add_squared_errors
@@ -131,11 +134,20 @@ def quantize_graph(
     first = take_samples(batches, looks)
     look = first_samples(first, looks, data.divisible)
     watch.lap("prepare")
+    if recipe.smooth is not None:
+        smoothed = smooth(base, executor, look, places, recipe.smooth, recipe.placement)
+        base, notes, places = smoothed.graph, (*notes, *smoothed.notes), _placed(smoothed.graph, recipe)
+        watch.lap("smooth")
     if recipe.equalize is not None:
         equalized = equalize(base, executor, look, places, recipe.equalize)
         base, notes = equalized.graph, (*notes, *equalized.notes)
         del equalized
         watch.lap("equalize")
+    if recipe.finetune is not None and recipe.finetune.fit_grids:
+        fitted = fit_grids(base, executor, look, places, recipe)
+        base, notes = fitted.graph, (*notes, *fitted.notes)
+        del fitted
+        watch.lap("fit grids")
     del graph, prepared  # weights that have been replaced
     release_freed_memory()
     reuse = sketches is not None and sketches.exists()
@@ -204,6 +216,7 @@ def _solved(
     """The graph with specs and corrected biases, within the limits and with the arithmetic of the hardware."""
     quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
     quantized = with_unit_sigmoids(with_int16_scales(quantized, places, recipe), places, recipe)
+    quantized = with_softmax_scales(quantized, places, recipe)
     quantized, moved = align_positions(with_clip_ends(quantized, places, recipe), places, recipe)
     quantized, more = as_hardware(quantized, places, recipe)
     watch.lap("solve")
