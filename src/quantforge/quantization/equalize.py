@@ -32,19 +32,19 @@ def equalize(
 
 
 def channel_ranges(
-    executor: Executor, graph: Graph, names: list[str], samples: Iterable[Feeds]
+    executor: Executor, graph: Graph, names: list[str], samples: Iterable[Feeds], axis: int = CHANNEL_AXIS
 ) -> dict[str, NDArray[np.float64]]:
-    """Largest |x| per channel of each value over `samples`; float64 [channels]."""
+    """Largest |x| per channel, along `axis`, of each value over `samples`; float64 [channels]."""
     session = executor.session(graph, names, brief=True)
     ranges: dict[str, NDArray[np.float64]] = {}
     for feeds in samples:
         for name, array in session.run(feeds).items():
-            found = _largest(array)
+            found = _largest(array, axis)
             ranges[name] = np.maximum(ranges[name], found) if name in ranges else found
     return ranges
 
 
-def _largest(array: Array) -> NDArray[np.float64]:
-    others = tuple(axis for axis in range(array.ndim) if axis != CHANNEL_AXIS)
+def _largest(array: Array, channels: int) -> NDArray[np.float64]:
+    others = tuple(axis for axis in range(array.ndim) if axis != channels % array.ndim)
     top, bottom = array.max(axis=others, initial=0.0), array.min(axis=others, initial=0.0)
     return np.asarray(np.maximum(top, -bottom), np.float64)

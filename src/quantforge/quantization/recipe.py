@@ -93,6 +93,20 @@ class Refinement:
 
 
 @dataclass(frozen=True)
+class Smoothing:
+    """SmoothQuant before calibration; see `passes.smooth_norms`.
+
+    `alpha`, 0 to 1, is the share of outlier channels that goes from activations into weights.
+    """
+
+    alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.alpha <= 1.0:
+            raise InputError("Q0531", "smooth.alpha", f"{self.alpha}", "a number from 0 to 1", "alpha = 0.5")
+
+
+@dataclass(frozen=True)
 class Placement:
     """Which operators are quantized and which values share a spec, as data.
 
@@ -256,6 +270,7 @@ class Recipe:
     replace_sigmoid: bool = False
     dpu_structure: DpuStructure | None = None
     dpu_arithmetic: DpuArithmetic | None = None
+    smooth: Smoothing | None = None
     equalize: Equalization | None = None
     correct_bias: bool = False
     refine: Refinement | None = None
@@ -290,12 +305,14 @@ NPU_TRANSFORMER = Recipe(
     activations=TensorRule(INT8, symmetric=False),
     weights=TensorRule(INT8, method=RangeMethod.MSE),
     placement=TRANSFORMER_PLACEMENT,
+    smooth=Smoothing(),
 )
 CPU_TRANSFORMER = Recipe(
     name="cpu-transformer",
-    activations=TensorRule(INT8, symmetric=False),
+    activations=TensorRule(UINT8, symmetric=False),
     weights=TensorRule(INT8, per_channel=True),
     placement=TRANSFORMER_PLACEMENT,
+    smooth=Smoothing(),
 )
 CPU_CNN = Recipe(
     name="cpu-cnn",
