@@ -134,10 +134,7 @@ def quantize_graph(
     first = take_samples(batches, looks)
     look = first_samples(first, looks, data.divisible)
     watch.lap("prepare")
-    if recipe.smooth is not None:
-        smoothed = smooth(base, executor, look, places, recipe.smooth, recipe.placement)
-        base, notes, places = smoothed.graph, (*notes, *smoothed.notes), _placed(smoothed.graph, recipe)
-        watch.lap("smooth")
+    base, places, notes = _smoothed(base, places, notes, executor, look, recipe, watch)
     if recipe.equalize is not None:
         equalized = equalize(base, executor, look, places, recipe.equalize)
         base, notes = equalized.graph, (*notes, *equalized.notes)
@@ -179,6 +176,23 @@ def quantize_graph(
     measurement = measure(executor, base, quantized, measured) if measured else None
     watch.lap("measure")
     return Quantized(base, quantized, places, calibration, measurement, notes, tuple(watch.laps), key.model)
+
+
+def _smoothed(
+    base: Graph,
+    places: Places,
+    notes: tuple[Note, ...],
+    executor: Executor,
+    look: list[Feeds],
+    recipe: Recipe,
+    watch: Stopwatch,
+) -> tuple[Graph, Places, tuple[Note, ...]]:
+    """The same function with smoother activations, where the recipe asks for it, and the placement of that."""
+    if recipe.smooth is None:
+        return base, places, notes
+    found = smooth(base, executor, look, places, recipe.smooth, recipe.placement)
+    watch.lap("smooth")
+    return found.graph, _placed(found.graph, recipe), (*notes, *found.notes)
 
 
 def _stored_together(places: Places) -> tuple[tuple[str, ...], ...]:
