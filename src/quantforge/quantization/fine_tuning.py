@@ -35,6 +35,7 @@ class FineTune:
         method: What weights may become.
         samples: Calibration samples to keep, at most; every eighth is held out and decides what stays.
         mirror: Whether images (inputs of four axes, the last one the width) are seen mirrored as well.
+        fit_grids: Whether layers are scaled before calibration so that values fill their grids, see `grid_fitting`.
         positions: Whether positions of activations may move, by what they do to the outputs.
         layers: Whether layers are rounded one by one first.
         epochs: Passes over the samples for all layers together; 0 leaves this stage out.
@@ -49,6 +50,7 @@ class FineTune:
     method: TuneMethod = TuneMethod.ADAQUANT
     samples: int = 1024
     mirror: bool = False
+    fit_grids: bool = True
     positions: bool = True
     layers: bool = True
     epochs: int = 4

@@ -40,19 +40,20 @@ from quantforge.quantization.align import align_positions
 from quantforge.quantization.bias_correction import correct_biases
 from quantforge.quantization.channel_statistics import add_channel_sums
 from quantforge.quantization.clip_ends import with_clip_ends
+from quantforge.quantization.clip_fitting import with_relus
 from quantforge.quantization.constants import with_constants
-from quantforge.quantization.equalize import equalize
 from quantforge.quantization.fine_tuning import Tuner, TuneTask, kept_for
-from quantforge.quantization.grid_fitting import fit_grids
 from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.int16_scales import with_int16_scales
 from quantforge.quantization.measure import Measurement, add_energies, measure
+from quantforge.quantization.output_room import activation_specs
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.refine import TRY_MACS, TRY_SAMPLES, refine
 from quantforge.quantization.report import Timing
 from quantforge.quantization.rules import check_overrides
+from quantforge.quantization.scaling import fits_grids, scale_layers
 from quantforge.quantization.smooth import smooth
 from quantforge.quantization.softmax_scales import with_softmax_scales
 from quantforge.quantization.solve import solve, solve_bias
@@ -135,16 +136,11 @@ def quantize_graph(
     look = first_samples(first, looks, data.divisible)
     watch.lap("prepare")
     base, places, notes = _smoothed(base, places, notes, executor, look, recipe, watch)
-    if recipe.equalize is not None:
-        equalized = equalize(base, executor, look, places, recipe.equalize)
-        base, notes = equalized.graph, (*notes, *equalized.notes)
-        del equalized
+    if recipe.equalize is not None or fits_grids(recipe):
+        scaled = scale_layers(base, executor, look, places, recipe)
+        base, notes = scaled.graph, (*notes, *scaled.notes)
+        del scaled
         watch.lap("equalize")
-    if recipe.finetune is not None and recipe.finetune.fit_grids:
-        fitted = fit_grids(base, executor, look, places, recipe)
-        base, notes = fitted.graph, (*notes, *fitted.notes)
-        del fitted
-        watch.lap("fit grids")
     del graph, prepared  # weights that have been replaced
     release_freed_memory()
     reuse = sketches is not None and sketches.exists()
@@ -228,7 +224,8 @@ def _solved(
     watch: Stopwatch,
 ) -> tuple[Graph, tuple[Note, ...]]:
     """The graph with specs and corrected biases, within the limits and with the arithmetic of the hardware."""
-    quantized = solve(base, places, recipe, lambda group, rule: calibration.spec(rule, *group.sources))
+    specs = activation_specs(base, calibration, fits_grids(recipe))
+    quantized = with_relus(solve(base, places, recipe, specs))
     quantized = with_unit_sigmoids(with_int16_scales(quantized, places, recipe), places, recipe)
     quantized = with_softmax_scales(quantized, places, recipe)
     quantized, moved = align_positions(with_clip_ends(quantized, places, recipe), places, recipe)
@@ -253,7 +250,10 @@ def affordable_samples(budget: int, macs: int, samples: range) -> int:
 
 
 def macs_of(graph: Graph, op: Op) -> int:
-    """Multiply-accumulates of one sample."""
+    """Multiply-accumulates of one sample; 0 where a shape is not known."""
+    values = [*graph.input_values(op), *(graph.value(name) for name in op.outputs if name)]
+    if any(value is not None and value.shape is None for value in values):
+        return 0
     inputs = [None if value is None else value.shape for value in graph.input_values(op)]
     return spec(op.kind).macs(op, inputs, [graph.value(name).shape for name in op.outputs if name])
 
