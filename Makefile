@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden bench bench-peers docs
+.PHONY: demo test check golden bench bench-peers minilm docs
 
 demo: .venv/core.stamp
 	$(BIN)/python examples/digits/demo.py
@@ -16,7 +16,9 @@ golden: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 bench-peers: .venv/dev.stamp
-	$(BIN)/python -m bench --peers --models resnet20 mobilenetv2 mobilenetv2_rescaled ultraface_rfb_320 fastestdet
+	$(BIN)/python -m bench --peers --models resnet20 mobilenetv2 mobilenetv2_rescaled ultraface_rfb_320 fastestdet minilm
+minilm: .venv/dev.stamp
+	$(BIN)/python -m bench.minilm
 docs: .venv/dev.stamp
 	$(BIN)/python docs/generate.py
 

@@ -139,6 +139,7 @@ def _evaluation(case: Case, job: Job, settings: Settings, label: str) -> Job:
             "reference": str(settings.cache / "reference" / reference),
             "labels": str(case.labels) if case.labels else None,
             "classifier": case.classifier,
+            "encoder": case.encoder,
             "speed_rounds": settings.speed_rounds,
             "round_s": settings.round_s,
             "deploy": DEPLOY_TARGET if "dpu" in label else None,

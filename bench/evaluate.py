@@ -1,8 +1,9 @@
 """Quality and speed of one quantized model beside its float model, in a process of its own.
 
 Options: `quantized` (path, or None to look at the float model alone), `reference` (.npz that keeps the float
-outputs between calls), `labels` (.npy, or None), `classifier`, `speed_rounds`, `round_s`, `deploy` (a DPU that the
-model is compiled for; the software DPU then takes turns with ONNX Runtime; or None).
+outputs between calls), `labels` (.npy, or None), `classifier`, `encoder` (whether to compare directions),
+`speed_rounds`, `round_s`, `deploy` (a DPU that the model is compiled for; the software DPU then takes turns with ONNX
+Runtime; or None).
 
 SQNR of an output = 10 log10(sum f^2 / sum (f - q)^2) over all its elements of all images, f float, q quantized.
 """
@@ -39,6 +40,8 @@ def main() -> None:
     with watch.phase("quantized"):
         outputs = _outputs(quantized, job) if quantized else None
     values = quality(reference, outputs, _labels(job), job.options["classifier"])
+    if job.options.get("encoder") and outputs is not None:
+        values["cosine"] = mean_cosine(*(next(iter(one.values())) for one in (reference, outputs)))
     sessions = {"float_images_per_s": plain.run, **({"images_per_s": quantized.run} if quantized else {})}
     runs: dict[str, Run] = {
         name: lambda feed, run=run: run(None, feed)  # type: ignore[misc]
@@ -80,6 +83,16 @@ def quality(
         values["sqnr_db"][name], remark = sqnr_db(exact, outputs[name])
         values["remarks"] += [f"{name}: {remark}"] if remark else []
     return values
+
+
+def mean_cosine(exact: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """The mean over rows of the cosine between two embeddings.
+
+    >>> mean_cosine(np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[3.0, 0.0], [1.0, 0.0]]))
+    0.5
+    """
+    lengths = np.linalg.norm(exact, axis=-1) * np.linalg.norm(found, axis=-1)
+    return float(((exact * found).sum(axis=-1) / lengths).mean())
 
 
 def sqnr_db(exact: NDArray[np.float32], found: NDArray[np.float32]) -> tuple[float | None, str | None]:

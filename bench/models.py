@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bench import contestants, data, resnet
+from bench import contestants, data, minilm, resnet
 
 MODELS = data.SHARED / "models"
 
@@ -31,7 +31,8 @@ class Case:
     test_batch_size: int
     labels: Path | None = None
     classifier: bool = False
-    contestants: tuple[str, ...] = tuple(contestants.ALL)
+    encoder: bool = False  # its output is an embedding of length 1
+    contestants: tuple[str, ...] = contestants.FOR_IMAGES
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,34 @@ def _resnet50(size: Size, cache: Path) -> Case:
         batch_size=8,
         test_batch_size=8,
         contestants=tuple(
-            name for name in contestants.HOME if not name.endswith(("per-channel", "equalized"))
+            name
+            for name in contestants.HOME
+            if name in contestants.FOR_IMAGES and not name.endswith(("per-channel", "equalized"))
         ),
+    )
+
+
+def _minilm(size: Size, cache: Path) -> Case:
+    """A sentence encoder; sentences take the place of images."""
+    try:
+        model = minilm.encoder(cache)
+        sentences = size.images or 64
+        calibration = minilm.as_file("calibration", sentences, cache)
+        test = minilm.as_file("judged", 200, cache)
+    except minilm.Absent as reason:
+        raise Missing(str(reason)) from reason
+    return Case(
+        name="minilm",
+        model=model,
+        input_name="input_ids",
+        calibration=calibration,
+        images=sentences,
+        test=test,
+        test_images=min(size.test_images or 200, 200),
+        batch_size=8,
+        test_batch_size=8,
+        encoder=True,
+        contestants=contestants.FOR_SENTENCES,
     )
 
 
@@ -133,4 +160,5 @@ MAKERS: dict[str, Maker] = {
     ),
     "fastestdet": partial(_detector, "fastestdet", "input.1", (352, 352), lambda x: x[::-1] / 255),
     "resnet50": _resnet50,
+    "minilm": _minilm,
 }

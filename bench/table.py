@@ -100,7 +100,7 @@ def cost_table(rows: list[Row], previous: Rows) -> str:
 def quality_table(rows: list[Row], previous: Rows) -> str:
     """Accuracy, SQNR of each output, and the speed in ONNX Runtime."""
     outputs = list(dict.fromkeys(name for row in rows for name in row.quality.get("sqnr_db", {})))
-    header = ["tool", "top-1 %", "agree %", *(f"SQNR {name} dB" for name in outputs)]
+    header = ["tool", "top-1 %", "agree %", "cosine", *(f"SQNR {name} dB" for name in outputs)]
     header += [
         "images/s",
         "speed/float",
@@ -124,6 +124,7 @@ def quality_table(rows: list[Row], previous: Rows) -> str:
                 row.tool,
                 _number(found.get("top1"), 2, 0.01),
                 _number(found.get("agreement"), 2, 0.01),
+                _number(found.get("cosine"), 5),
                 *(_number(found.get("sqnr_db", {}).get(name), 2) for name in outputs),
                 _number(float_rate if rate is None else rate, 0),
                 _number(rate / float_rate if rate and float_rate else None, 2),

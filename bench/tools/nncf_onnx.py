@@ -1,4 +1,4 @@
-"""NNCF for ONNX models: its post-training quantization with its defaults. Options: `preset`, a name or None."""
+"""NNCF for ONNX models: its post-training quantization with its defaults. Options: `preset` and `model_type`, names."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ def main() -> None:
     with watch.phase("load"):
         model = onnx.load(job.model)
     batches = [{job.input_name: batch} for batch in read_batches(job.data, job.count, job.batch_size)]
-    preset = job.options.get("preset")
+    preset, kind = job.options.get("preset"), job.options.get("model_type")
     with watch.phase("calibrate"):  # calibration and the rest cannot be told apart from outside
         quantized = nncf.quantize(
             model,
             nncf.Dataset(batches),
             subset_size=len(batches),
             preset=nncf.QuantizationPreset(preset) if preset else None,
+            model_type=nncf.ModelType(kind) if kind else None,
         )
     onnx.save(quantized, job.output)
     answer(job, watch)

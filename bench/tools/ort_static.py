@@ -1,6 +1,7 @@
 """ONNX Runtime's own `quantize_static`: QDQ, uint8 activations, int8 weights, after its own pre-processing.
 
-Options: `method` is the name of a `CalibrationMethod`, `per_channel` a bool.
+Options: `method` is the name of a `CalibrationMethod`, `per_channel` a bool, `types` the operator types to quantize
+(all that it can, when empty).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def main() -> None:
             str(output),
             _reader(job),
             quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=job.options.get("types") or None,
             per_channel=job.options["per_channel"],
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
