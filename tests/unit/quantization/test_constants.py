@@ -27,3 +27,13 @@ def test_nothing_shared_needs_nothing() -> None:
     recipe = replace(NPU_TRANSFORMER, placement=replace(NPU_TRANSFORMER.placement, kinds=()))
     graph = Graph("g", [Value("x", (1,)), Value("y", (1,))], [Op("relu", "r", ("x",), ("y",))], ["x"], ["y"])
     assert with_constants(empty, graph, place(graph, recipe)) is empty
+
+
+def test_a_statistic_over_batches_has_seen_the_table_in_each() -> None:
+    table = np.linspace(-1.0, 3.0, 40, dtype=np.float32).reshape(10, 4)
+    rule = replace(CPU_TRANSFORMER.activations, moving_average=0.1)
+    places = place(look_up(table), replace(CPU_TRANSFORMER, activations=rule))
+    found = with_constants(Calibration({}, 3, 3), look_up(table), places)
+    spec = found.spec(rule, "table")
+    assert spec == with_constants(Calibration({}, 1, 1), look_up(table), places).spec(rule, "table")
+    assert abs(spec.scale[0] * 255 - 4.0) < 1e-5 and len(found.histories["table"]) == 3
