@@ -78,7 +78,7 @@ def _channel_sums(array: Array, axis: int, spec: QuantSpec) -> Means:
         add_channel_sums(rows, np.float32(spec.scale[0]), np.float32(low), np.float32(high), sums)
     else:
         sums = channel_sums_reference(rows, fake_quantize_value(numbers, spec).reshape(rows.shape))
-    return sums * (len(array) / (rows.shape[0] * rows.shape[2]))
+    return sums * (len(array) / max(rows.shape[0] * rows.shape[2], 1))
 
 
 def channel_sums_reference(rows: NDArray[np.float32], stored: NDArray[np.float32]) -> Means:

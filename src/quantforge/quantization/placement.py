@@ -12,6 +12,7 @@ from collections.abc import Container
 from dataclasses import replace
 
 from quantforge.graph import Graph, Op, Value
+from quantforge.ops.attributes import ints
 from quantforge.ops.channels import WEIGHTED
 from quantforge.ops.registry import spec
 from quantforge.quantization.every_value import EXACT_FUSED, groups_of_one, rounded_parameters
@@ -124,6 +125,8 @@ def _own_reason(graph: Graph, op: Op, recipe: Recipe, grouping: Grouping) -> tup
         if op.name in grouping.units:
             return f"it is part of a {kind}, which recipe {recipe.name} does not quantize", "Q0530"
         return f"{kind} is not among the kinds recipe {recipe.name} quantizes", "Q0504"
+    if op.kind.startswith("avgpool") and any(step != 1 for step in ints(op, "dilation", ())):
+        return "an average over a dilated window has no quantized form", "Q0501"
     if not all(graph.value(name).dtype == "float32" for name in op.outputs if name):
         return f"its output is {graph.value(op.outputs[0]).dtype}", "Q0505"
     if op.kind in WEIGHTED and op.kind != "matmul" and not _has_const_weights(graph, op):

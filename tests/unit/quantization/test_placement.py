@@ -191,3 +191,13 @@ def test_inputs_only_stores_what_products_read():
     places = place(residual(), CPU_TRANSFORMER)
     assert groups(places) == {frozenset({name}) for name in ("x", "r1.out", "r2.out")}
     assert [p.value for p in places.weights] == ["c1.w", "c2.w", "c3.w"] and places.floats == ()
+
+
+def test_averages_over_dilated_windows_stay_float() -> None:
+    for dilation, kept in (((2, 2), True), ((1, 1), False)):
+        net = Net()
+        pooled = net.add("avgpool2d", "p", (net.conv("c", "x", 3),), kernel=(2, 2), dilation=dilation)
+        graph = net.done(net.conv("d", pooled, 3))
+        floats = {found.op: found for found in place(graph, CPU_CNN).floats}
+        assert ("p" in floats) == kept
+        assert not kept or floats["p"].code == "Q0501"

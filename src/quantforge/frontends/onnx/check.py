@@ -5,6 +5,7 @@ Looser than onnx.checker, which also refuses unknown attributes and operators th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, NoReturn
@@ -22,7 +23,11 @@ def check_body(body: Body, inputs: Iterable[str], model: str) -> None:
     Raises:
         InputError: Q0109 naming the node.
     """
-    made = set(inputs) | set(body.consts)
+    names = list(inputs)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        _malformed(model, "the graph inputs", f"{twice[0]!r} twice")
+    made = set(names) | set(body.consts)
     for node in body.nodes:
         where = f"node {node.name or node.op_type!r}"
         fault = _signature_fault(node, body.opsets.get("", 0))
@@ -66,6 +71,9 @@ def _signature_fault(node: Any, opset: int) -> str | None:
     given = len([name for name in node.input if name])
     if len(node.input) > schema.max_input or given < schema.min_input:
         return f"{given} inputs of {schema.min_input} to {schema.max_input} for {node.op_type}"
+    for formal, name in zip(schema.inputs, node.input, strict=False):
+        if not name and formal.option == defs.OpSchema.FormalParameterOption.Single:
+            return f"{node.op_type} without its input {formal.name!r}"
     if not schema.min_output <= len(node.output) <= schema.max_output:
         return f"{len(node.output)} outputs of {schema.min_output} to {schema.max_output} for {node.op_type}"
     names = {attribute.name for attribute in node.attribute}

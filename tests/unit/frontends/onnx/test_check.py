@@ -96,3 +96,17 @@ def test_mutated_bytes_give_a_graph_or_a_coded_error() -> None:
         except QuantforgeError as error:
             assert error.diagnostic.fix
     assert imported > 100
+
+
+def test_an_input_that_is_listed_twice() -> None:
+    proto = model(RELU)
+    proto.graph.input.add().CopyFrom(proto.graph.input[0])
+    with pytest.raises(InputError, match=r"Q0109 .*the graph inputs: found 'x' twice"):
+        import_model(proto)
+
+
+def test_a_required_input_that_is_left_out() -> None:
+    proto = model("g (float[1,2,4,4] x, float[2,2,1,1] w, float[2] b) => (y) { y = Conv(x, w, b) }")
+    proto.graph.node[0].input[0] = ""
+    with pytest.raises(InputError, match=r"Q0109 .*found Conv without its input 'X'"):
+        import_model(proto)
