@@ -10,6 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from quantforge.distribution.pool import Pool
+    from quantforge.distribution.processes import ProcessPool
+    from quantforge.distribution.ray_ import RayPool
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 NAMES = ("local", "processes", "ray")
@@ -37,19 +39,23 @@ def pool_named(name: str, workers: int | None) -> Iterator[Pool]:
     Raises:
         InputError: Q0529 when Ray cannot be used.
     """
-    if name == "ray":
-        from quantforge.distribution.ray_ import RayPool
-
-        pool = RayPool(workers=workers)
-        try:
-            yield pool
-        finally:
-            pool.close()
-    elif name == "processes":
-        from quantforge.distribution.processes import ProcessPool
-
-        yield ProcessPool(workers or 2)
-    else:
+    if name == "local":
         from quantforge.distribution.pool import LocalPool
 
         yield LocalPool()
+        return
+    pool = _started(name, workers)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def _started(name: str, workers: int | None) -> ProcessPool | RayPool:
+    if name == "ray":
+        from quantforge.distribution.ray_ import RayPool
+
+        return RayPool(workers=workers)
+    from quantforge.distribution.processes import ProcessPool
+
+    return ProcessPool(workers or 2)

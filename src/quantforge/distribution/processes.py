@@ -1,15 +1,19 @@
 """Work in processes of this machine.
 
-Each process gets what is shared once, when it starts. When one is killed, the work that was not finished is handed to
-new ones; a piece of work that ends its process again and again is given up with an error.
+Processes start with the first piece of work and stay for what follows. What is shared waits in a temporary file,
+which each of them reads once. When one is killed, the work that was not finished is handed to new ones; a piece of
+work that ends its process again and again is given up with an error.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import pickle
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
 from quantforge.diagnostics import UnsupportedError
@@ -19,16 +23,17 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 RETRIES = 3  # times that the processes may break down while at the same work
-_work: list[Any] = []  # in a worker: the function and what is shared
+_work: dict[str, Any] = {}  # in a worker: the function and what is shared, by the file they came from
 
 
 class ProcessPool:
-    """Runs `workers` items side by side."""
+    """Runs `workers` items side by side; to be closed behind."""
 
     in_process = False
 
     def __init__(self, workers: int = 2) -> None:
         self.width = workers
+        self._pool: ProcessPoolExecutor | None = None
 
     def map(
         self, function: Callable[[Shared, Item], Answer], shared: Shared, items: Sequence[Item]
@@ -40,41 +45,46 @@ class ProcessPool:
         """
         answers: dict[int, Answer] = {}
         failures = 0
-        while len(answers) < len(items):
-            before = len(answers)
-            if not self._attempt(function, shared, items, answers):
-                failures = failures + 1 if len(answers) == before else 1
-                if failures > RETRIES:
-                    raise workers_died(
-                        f"{len(items) - len(answers)} of {len(items)} pieces of work", failures
-                    )
+        with tempfile.TemporaryDirectory(prefix="quantforge-") as folder:
+            path = Path(folder) / "work"
+            if items:
+                path.write_bytes(pickle.dumps((function, shared), pickle.HIGHEST_PROTOCOL))
+            while len(answers) < len(items):
+                before = len(answers)
+                if not self._attempt(str(path), items, answers):
+                    failures = failures + 1 if len(answers) == before else 1
+                    if failures > RETRIES:
+                        left = f"{len(items) - len(answers)} of {len(items)} pieces of work"
+                        raise workers_died(left, failures)
         return [answers[number] for number in range(len(items))]
 
-    def _attempt(
-        self,
-        function: Callable[[Shared, Item], Answer],
-        shared: Shared,
-        items: Sequence[Item],
-        answers: dict[int, Answer],
-    ) -> bool:
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def _attempt(self, path: str, items: Sequence[Item], answers: dict[int, Answer]) -> bool:
         """Add the missing answers; False when a worker died before all were there."""
-        spawn = multiprocessing.get_context("spawn")
-        missing = [number for number in range(len(items)) if number not in answers]
-        with ProcessPoolExecutor(min(self.width, len(missing)), spawn, _keep, (function, shared)) as pool:
-            futures: dict[int, Future[Answer]] = {}
-            try:
-                for number in missing:
-                    futures[number] = pool.submit(_done, items[number])
-                for number, future in futures.items():
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.width, multiprocessing.get_context("spawn"))
+        futures: dict[int, Future[Answer]] = {}
+        try:
+            for number in range(len(items)):
+                if number not in answers:
+                    futures[number] = self._pool.submit(_done, path, items[number])
+            for number, future in futures.items():
+                answers[number] = future.result()
+        except BrokenProcessPool:
+            for number, future in futures.items():
+                if future.done() and not future.cancelled() and future.exception() is None:
                     answers[number] = future.result()
-            except BrokenProcessPool:
-                for number, future in futures.items():
-                    if future.done() and not future.cancelled() and future.exception() is None:
-                        answers[number] = future.result()
-                return False
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            self.close()
+            return False
+        except BaseException:
+            for future in futures.values():
+                future.cancel()
+            raise
         return True
 
 
@@ -90,10 +100,9 @@ def workers_died(where: str, times: int) -> UnsupportedError:
     )
 
 
-def _keep(function: Callable[..., Any], shared: Any) -> None:
-    _work[:] = [function, shared]
-
-
-def _done(item: Any) -> Any:
-    function, shared = _work
+def _done(path: str, item: Any) -> Any:
+    if path not in _work:
+        _work.clear()
+        _work[path] = pickle.loads(Path(path).read_bytes())
+    function, shared = _work[path]
     return function(shared, item)

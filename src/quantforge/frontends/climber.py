@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from quantforge.calibration.split import split
 from quantforge.distribution.pool import Pool
 from quantforge.frontends.ladder_state import LadderState
 from quantforge.frontends.layers import rank_layers
 from quantforge.frontends.rungs import Outcome, Trial, judged, quantized_by, run_rung
+from quantforge.passes.pipeline import prepare
+from quantforge.quantization.flow import preparation
 from quantforge.quantization.goal import Goal
 from quantforge.quantization.ladder import (
     BASE,
@@ -24,6 +27,7 @@ from quantforge.quantization.ladder import (
     widening,
 )
 from quantforge.quantization.ladder_report import LadderReport, RungReport
+from quantforge.quantization.placement import place
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.sensitivity import Layer
 
@@ -80,7 +84,7 @@ class Climber:
         start = self._with_room(best)
         if self._met(start):
             return start
-        for rung in self._take(_wider(start.plan.recipe, self._ranked(start.plan.recipe))):
+        for rung in self._take(self._wider(start.plan.recipe)):
             if self._met(rung):
                 return rung
         return min(self.taken, key=lambda rung: self.goal.shortfall(rung.outcome.figures))
@@ -128,14 +132,24 @@ class Climber:
         self.state.keep_ranking(recipe, layers)
         return layers
 
+    def _wider(self, recipe: Recipe) -> Iterator[Plan]:
+        """More and more layers of 16 bits, then more and more of those in float, as long as any is left."""
+        layers = self._ranked(recipe)
+        yield from _plans(WIDE, widening(layers), lambda part: widened(recipe, part))
+        wide = widened(recipe, layers)
+        for plan in _plans(FLOATS, widening(layers), lambda part: kept_float(wide, part)):
+            prepared = prepare(self.trial.graph, preparation(plan.recipe)).graph
+            if not place(prepared, plan.recipe).weights:
+                return
+            yield plan
+
     def _take(self, plans: Iterable[Plan], at_least: float = -math.inf) -> Iterator[Rung]:
         """Take rungs in their order, as many side by side as the pool does; stop asking to stop taking.
 
         Those that neither meet the goal nor have an SQNR above `at_least` decibels are not kept.
         """
-        waiting = list(plans)
-        while waiting:
-            now, waiting = waiting[: self.pool.width], waiting[self.pool.width :]
+        waiting = iter(plans)
+        while now := list(islice(waiting, self.pool.width)):
             for rung in self._side_by_side(now):
                 kept = self._met(rung) or rung.outcome.figures.sqnr_db > at_least
                 figures, seconds = rung.outcome.figures, rung.outcome.seconds
@@ -173,17 +187,12 @@ class Climber:
             self.listener(report)
 
 
-def _wider(recipe: Recipe, layers: Sequence[Layer]) -> Iterator[Plan]:
-    """More and more layers of 16 bits, then more and more of those in float."""
+def _plans(
+    name: str, parts: Iterable[Sequence[Layer]], lay: Callable[[Sequence[Layer]], Recipe]
+) -> Iterator[Plan]:
+    """A rung for each of `parts`, which grow."""
     before = 0
-    for part in widening(layers, whole=True):
-        yield Plan(f"{WIDE} {len(part)}", widened(recipe, part), _listed(part[before:]))
+    for part in parts:
+        added = ", ".join(layer.name for layer in part[before:])
+        yield Plan(f"{name} {len(part)}", lay(part), added)
         before = len(part)
-    wide, before = widened(recipe, layers), 0
-    for part in widening(layers):
-        yield Plan(f"{FLOATS} {len(part)}", kept_float(wide, part), _listed(part[before:]))
-        before = len(part)
-
-
-def _listed(layers: Sequence[Layer]) -> str:
-    return ", ".join(layer.name for layer in layers)

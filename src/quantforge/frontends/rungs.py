@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,9 +65,13 @@ class Trial:
         return OnnxExecutor(threads=self.threads, providers=self.providers)
 
     def source(self) -> DataSource:
-        """All samples."""
+        """All samples.
+
+        Raises:
+            InputError: Q0218 for data that can be read only once.
+        """
         return open_data(
-            self.data,
+            from_the_start(self.data),
             input_infos(self.graph),
             batch_size=self.batch_size,
             limit=self.samples,
@@ -84,6 +89,25 @@ class Trial:
             "" if self.labels is None else self.labels.tobytes().hex(),
         )
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def from_the_start(data: Any) -> Any:
+    """`data` as something that `open_data` reads from its start, however often it was read before.
+
+    Raises:
+        InputError: Q0218 for data that can be read only once.
+    """
+    if hasattr(data, "rewind"):
+        data.rewind()
+    elif isinstance(data, Iterator) or hasattr(data, "get_next"):
+        raise InputError(
+            "Q0218",
+            "calibration data",
+            "a source that ends for good",
+            "data that can be read again",
+            "pass a list, or a function that returns a fresh iterator; or give the reader a rewind()",
+        )
+    return data
 
 
 @dataclass(frozen=True)

@@ -76,14 +76,14 @@ def base_recipe(asked: Recipe, hold_out: int) -> Recipe:
     )
 
 
-def widening(layers: Sequence[Layer], whole: bool = False) -> Iterator[tuple[Layer, ...]]:
-    """The first 1, 2, 3, 4, 6, 8, 12, 16, 24, ... of `layers`, up to all; without `whole` one is left.
+def widening(layers: Sequence[Layer]) -> Iterator[tuple[Layer, ...]]:
+    """The first 1, 2, 3, 4, 6, 8, 12, 16, 24, ... of `layers`, up to all.
 
     >>> layers = [Layer(str(i), "conv2d", (str(i),), str(i)) for i in range(10)]
     >>> [len(part) for part in widening(layers)]
-    [1, 2, 3, 4, 6, 8, 9]
+    [1, 2, 3, 4, 6, 8, 10]
     """
-    last = len(layers) if whole else len(layers) - 1
+    last = len(layers)
     counts = sorted({1, *(base << i for base in (2, 3) for i in range(last.bit_length()))})
     for count in [*(count for count in counts if count < last), last]:
         if count > 0:
