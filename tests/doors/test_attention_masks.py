@@ -43,11 +43,11 @@ def sqnr_db(exact: Any, found: Any, lowest: float) -> float:
 
 @pytest.mark.parametrize("lowest", [-1e4, -3.4e38, float(np.finfo(np.float32).min), -np.inf], ids=str)
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("recipe", ["cpu-cnn", "cpu-transformer", "npu-transformer"])
+@pytest.mark.parametrize("recipe", ["dpu-cnn", "cpu-cnn", "cpu-transformer", "npu-transformer"])
 def test_the_scores_keep_their_scale(recipe: str, form: str, lowest: float) -> None:
     exact = attention(form, lowest)
     found = quantforge.quantize(exact, batches(lowest), recipe=recipe).model
-    assert sqnr_db(exact, found, lowest) > 24.0
+    assert sqnr_db(exact, found, lowest) > (18.0 if recipe == "dpu-cnn" else 24.0)
 
 
 @pytest.mark.parametrize("lowest", [-3.4e38, -np.inf], ids=str)

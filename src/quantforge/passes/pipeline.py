@@ -32,6 +32,7 @@ class Preparation:
     replace_swish: bool = False
     replace_sigmoid: bool = False
     units: bool = False
+    masks: bool = False
     dpu_structure: DpuStructure | None = None
     named: tuple[str, ...] = ()
 
@@ -60,3 +61,5 @@ def _chosen(options: Preparation) -> Iterator[Callable[[Graph], PassResult]]:
         yield replace_sigmoids
     if options.units:  # last: they are what the others have made
         yield record_units
+    elif options.masks:
+        yield partial(record_units, masks_alone=True)

@@ -35,14 +35,12 @@ class Grouping:
 
 
 def grouping_of(graph: Graph, recipe: Recipe) -> Grouping:
-    """The units of `graph`, where the recipe asks for them.
+    """The units of `graph`: all of them where the recipe asks for units, else masked scores alone.
 
     A unit of which overrides keep some operators in float is none: the rest is quantized on its own.
     """
-    if not recipe.placement.units:
-        return Grouping()
     units = {}
-    for unit in find_units(graph).found:
+    for unit in find_units(graph, masks_alone=not recipe.placement.units).found:
         floats = {_keeps_float(graph.op(name), recipe) for name in unit.ops}
         if len(floats) == 1:
             units.update(dict.fromkeys(unit.ops, unit))

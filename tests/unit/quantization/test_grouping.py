@@ -1,5 +1,7 @@
 from quantforge.quantization.grouping import grouping_of
 from quantforge.quantization.recipe import CPU_TRANSFORMER, DPU_CNN, Override
+from tests.unit.passes.units.test_attention import FORMS
+from tests.unit.passes.units.test_attention import graph as attention
 from tests.unit.passes.units.test_find import graph
 
 
@@ -9,6 +11,14 @@ def test_recipes_ask_for_units() -> None:
     op = graph().op("Erf_3")
     assert found.kind(op) == "gelu" and found.bare(op) == {"root", "one", "half"}
     assert grouping_of(graph(), DPU_CNN).units == {}
+
+
+def test_masks_are_kept_out_of_scales_by_every_recipe() -> None:
+    masked = attention(FORMS["bias and mask"])
+    for recipe, ops in ((DPU_CNN, 2), (CPU_TRANSFORMER, 4)):
+        found = grouping_of(masked, recipe)
+        assert len(found.units) == ops and "mask" in found.bare(masked.op("Add_3"))
+    assert grouping_of(attention(FORMS["scaled"]), DPU_CNN).units == {}
 
 
 def test_what_is_in_no_unit_speaks_for_itself() -> None:

@@ -18,16 +18,20 @@ from quantforge.passes.result import Note
 from quantforge.passes.units.unit import Unit, Units, unit_of
 
 NAME = "group-attention"
+HIDES = -50.0  # exp of it is nothing beside 1
 _STEPS = 8  # operators between the product and the softmax
 
 
-def find_attentions(graph: Graph) -> Units:
-    """Every softmax behind a product of two computed values; one behind a mask without such a product is noted."""
+def find_attentions(graph: Graph, masks_alone: bool = False) -> Units:
+    """Every softmax behind a product of two computed values; one behind a mask without such a product is noted.
+
+    With `masks_alone` a unit begins at the first mask, and scores without a mask are none.
+    """
     units, notes = [], []
     for op in graph.ops:
         if op.kind not in ("softmax", "masked-softmax"):
             continue
-        found = _scores_of(graph, op)
+        found = _scores_of(graph, op, masks_alone)
         if isinstance(found, Unit):
             units.append(found)
         elif found is not None:
@@ -35,9 +39,12 @@ def find_attentions(graph: Graph) -> Units:
     return Units(tuple(units), tuple(notes))
 
 
-def _scores_of(graph: Graph, softmax: Op) -> Unit | Note | None:
+def _scores_of(graph: Graph, softmax: Op, masks_alone: bool) -> Unit | Note | None:
     """The unit that ends in `softmax`; None for a softmax of other numbers, with nothing in front."""
     chain = [softmax.name]
+    masks: tuple[list[str], str] | None = (
+        None  # the operators from the first mask on, and the scores in front of it
+    )
     masked = softmax.kind == "masked-softmax"
     value = softmax.inputs[0]
     for _ in range(_STEPS):
@@ -51,10 +58,16 @@ def _scores_of(graph: Graph, softmax: Op) -> Unit | Note | None:
         masked = masked or _may_mask(graph, op)
         chain.append(op.name)
         value = scores
+        if _may_mask(graph, op):
+            masks = list(chain), value
     op = graph.producer(value)
     if op is None or not _is_product(graph, op):
         text = f"the scores {value} are not a product of two computed values"
         return Note(NAME, softmax.name, False, text) if masked else None
+    if masks_alone:
+        if masks is None:
+            return None
+        chain, value = masks
     return unit_of(graph, "softmax", NAME, chain, softmax.outputs[0], [value])
 
 
@@ -63,8 +76,11 @@ def _is_product(graph: Graph, op: Op) -> bool:
 
 
 def _may_mask(graph: Graph, op: Op) -> bool:
-    computed = all(graph.value(name).const is None for name in op.inputs)
-    return op.kind == "where" or (op.kind == "eltwise-add" and computed)
+    """Whether `op` chooses, or adds something computed or a constant that hides."""
+    if op.kind != "eltwise-add":
+        return op.kind == "where"
+    consts = [graph.value(name).const for name in op.inputs]
+    return all(data is None or float(data.min(initial=0.0)) <= HIDES for data in consts)
 
 
 def _scores_side(graph: Graph, op: Op) -> str | None:

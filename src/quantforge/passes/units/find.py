@@ -13,8 +13,13 @@ from quantforge.passes.units.unit import Unit, Units
 _FINDERS = (find_gelus, find_layer_norms, find_attentions, find_biases)
 
 
-def find_units(graph: Graph) -> Units:
-    """Every unit, in the order of the graph, and the refusals; an operator belongs to the first that claims it."""
+def find_units(graph: Graph, masks_alone: bool = False) -> Units:
+    """Every unit, in the order of the graph, and the refusals; an operator belongs to the first that claims it.
+
+    With `masks_alone` just what keeps the masks of attention out of the scales of scores.
+    """
+    if masks_alone:
+        return find_attentions(graph, masks_alone)
     taken: set[str] = set()
     found: list[Unit] = []
     notes: list[Note] = []
@@ -29,10 +34,10 @@ def find_units(graph: Graph) -> Units:
     return Units(tuple(sorted(found, key=lambda unit: order[unit.ops[-1]])), tuple(notes))
 
 
-def record_units(graph: Graph) -> PassResult:
+def record_units(graph: Graph, masks_alone: bool = False) -> PassResult:
     """Changed: the operators of units, whose origin now says which pass saw them as one; nothing else changes."""
     graph = graph.copy()
-    units = find_units(graph)
+    units = find_units(graph, masks_alone)
     notes = []
     for unit in units.found:
         for name in unit.ops:
