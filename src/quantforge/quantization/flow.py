@@ -344,6 +344,7 @@ def preparation(recipe: Recipe) -> Preparation:
         replace_swish=recipe.replace_swish,
         replace_sigmoid=recipe.replace_sigmoid,
         units=recipe.placement.units and not recipe.placement.every_value,
+        masks=not recipe.placement.every_value,
         dpu_structure=recipe.dpu_structure,
         named=tuple(override.op for override in recipe.overrides if override.op is not None),
     )
