@@ -25,7 +25,7 @@ FILE = click.Path(path_type=Path)
     "--recipe",
     default="dpu-cnn",
     show_default=True,
-    help="dpu-cnn, npu-transformer, cpu-cnn, or a .toml file.",
+    help="dpu-cnn, npu-transformer, cpu-cnn, cpu-transformer, or a .toml file.",
 )
 @click.option("--target", help="Device the model is for; the recipe must fit it.")
 @click.option("-o", "--output", type=FILE, required=True, help="The quantized model to write.")
