@@ -39,6 +39,8 @@ ALL: dict[str, Contestant] = {
     "float": Contestant("bench.tools.bare_float", writes=False),
     "dpu-cnn": _ours("dpu-cnn"),
     "dpu-cnn-equalized": _ours(str(RECIPES / "dpu-cnn-equalized.toml")),
+    "dpu-cnn-finetuned": _ours(str(RECIPES / "dpu-cnn-finetuned.toml")),
+    "dpu-cnn-adaround": _ours(str(RECIPES / "dpu-cnn-adaround.toml")),
     "cpu-cnn": _ours("cpu-cnn"),
     "cpu-cnn-per-channel": _ours(str(RECIPES / "cpu-cnn-per-channel.toml")),
     "cpu-transformer": _ours("cpu-transformer"),

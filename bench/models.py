@@ -106,7 +106,8 @@ def _resnet50(size: Size, cache: Path) -> Case:
         contestants=tuple(
             name
             for name in contestants.HOME
-            if name in contestants.FOR_IMAGES and not name.endswith(("per-channel", "equalized"))
+            if name in contestants.FOR_IMAGES
+            and not name.endswith(("per-channel", "equalized", "finetuned", "adaround"))
         ),
     )
 
