@@ -87,8 +87,7 @@ def quantize(
         model: An ONNX model: a path, serialized bytes, a ModelProto, or an imported `Graph`.
         data: Calibration data: a folder of images, ``.npy``, ``.npz``, an iterable of dicts (input name to array)
             or of arrays, or an object with ``get_next()``. It is read once, batch by batch, and never held whole.
-        recipe: A built-in recipe ("dpu-cnn", "npu-transformer", "cpu-cnn", "cpu-transformer"), a TOML file, or a
-            `Recipe`.
+        recipe: A built-in recipe, such as "dpu-cnn" or "cpu-transformer", a TOML file, or a `Recipe`.
         target: Device the model is for ("cpu", "dpu", "npu" or a TOML file); the recipe must fit it.
         output: Where to write the quantized model.
         preprocessing: How images become inputs: a TOML file or `Preprocessing`.
