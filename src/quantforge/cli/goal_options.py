@@ -20,7 +20,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class GoalOptions:
-    """A goal, and how the rungs are judged. The executor has a say only in a climb."""
+    """A goal, how the rungs are judged, and where the work is done, also without a goal."""
 
     max_drop: float | None = None
     min_sqnr: float | None = None
@@ -38,9 +38,8 @@ class GoalOptions:
         """
         if self.max_drop is not None or self.min_sqnr is not None:
             return True
-        if self != GoalOptions():
-            names = "--labels, --hold-out, --executor and --workers"
-            raise click.UsageError(f"{names} go with --max-drop or --min-sqnr")
+        if self.labels is not None or self.hold_out is not None:
+            raise click.UsageError("--labels and --hold-out go with --max-drop or --min-sqnr")
         return False
 
     def climb(self, model: str, data: str, **settings: Any) -> Climb:

@@ -24,7 +24,7 @@ def pool_options(verb: Command) -> Command:
         type=click.Choice(NAMES),
         default="local",
         show_default=True,
-        help="Where runs that do not depend on each other happen.",
+        help="Where calibration, rungs and runs of single layers happen.",
     )
     workers = click.option(
         "--workers", type=click.IntRange(min=1), help="How many of them at a time; 2 processes if not given."

@@ -11,6 +11,7 @@ import click
 from quantforge.cli.data_options import DataOptions, data_options
 from quantforge.cli.finetune_options import FineTuneOptions, finetune_options
 from quantforge.cli.goal_options import GoalOptions, goal_options
+from quantforge.cli.pool_option import pool_named
 
 if TYPE_CHECKING:
     from quantforge.quantization.report import QuantizationReport
@@ -103,7 +104,8 @@ def quantize(
         if goal.given:
             result = goal.climb(str(model), str(data.path), **settings).result
         else:
-            result = run(str(model), str(data.path), sketches=sketches, **settings)
+            with pool_named(goal.executor, goal.workers) as pool:
+                result = run(str(model), str(data.path), sketches=sketches, pool=pool, **settings)
         page = None if folder is None else write_reports(result, folder, targets)
     _show(result.report, output, page, as_json)
     return 0 if result.report.ladder is None or result.report.ladder.met else 1

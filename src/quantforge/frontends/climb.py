@@ -23,7 +23,7 @@ from quantforge.frontends.ladder_state import LadderState
 from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.import_ import import_model
 from quantforge.frontends.quantize import Result, quantize
-from quantforge.frontends.rungs import Trial, sketches_for
+from quantforge.frontends.rungs import Trial, from_the_start, sketches_for
 from quantforge.graph import Graph
 from quantforge.quantization.fit import check_fit
 from quantforge.quantization.goal import Goal
@@ -105,40 +105,16 @@ def climb(
     if target is not None:
         check_fit(asked, load_target(target))
     folder = None if output is None else _state_folder(Path(output))
-    trial = Trial(
-        model if isinstance(model, Graph) else import_model(model),
-        data,
-        hold_out,
-        None if labels is None else read_labels(labels),
-        folder,
-        _loaded(preprocessing),
-        samples,
-        batch_size,
-        threads,
-        tuple(providers),
-    )
+    graph = model if isinstance(model, Graph) else import_model(model)
+    classes = None if labels is None else read_labels(labels)
+    settings = (_loaded(preprocessing), samples, batch_size, threads, tuple(providers))
+    trial = Trial(graph, data, hold_out, classes, folder, *settings)
     state = LadderState.opened(None if folder is None else folder / "state.json", trial.key())
     climber = Climber(trial, goal, asked, state, pool or LocalPool(), listener)
     chosen = climber.climb()
     report = climber.report(chosen)
     found = chosen.plan.recipe
-    result = quantize(
-        model,
-        data,
-        recipe=found,
-        target=target,
-        output=output,
-        preprocessing=trial.preprocessing,
-        samples=samples,
-        batch_size=batch_size,
-        sketches=sketches_for(folder, found),
-        threads=threads,
-        providers=providers,
-        form=form,
-    )
-    found_notices = result.report.notices if report.met else (*result.report.notices, not_met(report))
-    told = dataclasses.replace(result.report, ladder=report, notices=found_notices)
-    result = dataclasses.replace(result, report=told)
+    result = _with_ladder(_quantized(model, trial, found, target, output, form), report)
     if output is not None:
         write_atomic(recipe_path(output), recipe_text(found))
         _remove_sketches(folder)
@@ -148,6 +124,32 @@ def climb(
 def recipe_path(output: str | Path) -> Path:
     """Where the recipe of a climb is written."""
     return Path(output).with_suffix(".recipe.toml")
+
+
+def _quantized(
+    model: Any, trial: Trial, recipe: Recipe, target: str | None, output: str | Path | None, form: Form
+) -> Result:
+    return quantize(
+        model,
+        from_the_start(trial.data),
+        recipe=recipe,
+        target=target,
+        output=output,
+        preprocessing=trial.preprocessing,
+        samples=trial.samples,
+        batch_size=trial.batch_size,
+        sketches=sketches_for(trial.folder, recipe),
+        threads=trial.threads,
+        providers=trial.providers,
+        form=form,
+    )
+
+
+def _with_ladder(result: Result, ladder: LadderReport) -> Result:
+    notices = result.report.notices if ladder.met else (*result.report.notices, not_met(ladder))
+    return dataclasses.replace(
+        result, report=dataclasses.replace(result.report, ladder=ladder, notices=notices)
+    )
 
 
 def not_met(ladder: LadderReport) -> Diagnostic:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantforge.calibration.data import open_data
+from quantforge.calibration.data import DataSource, open_data
 from quantforge.files import check_writable
 from quantforge.frontends.onnx.emit import emit, to_proto
 from quantforge.frontends.onnx.forms import Form
 from quantforge.frontends.onnx.import_ import import_model
 from quantforge.frontends.onnx.opset_notice import opset_notice
 from quantforge.frontends.onnx.run import OnnxExecutor, input_infos
+from quantforge.frontends.shards import counter_for
 from quantforge.frontends.tuner import open_tuner
 from quantforge.graph import Graph
 from quantforge.progress import Listener, peak_memory_bytes
 from quantforge.quantization.assemble import assemble
 from quantforge.quantization.fit import check_fit
-from quantforge.quantization.flow import Quantized, quantize_graph
+from quantforge.quantization.flow import Counter, Quantized, quantize_graph
 from quantforge.quantization.plan import Plan, plan_of
 from quantforge.quantization.recipe import Override, Recipe
 from quantforge.quantization.recipe_file import load_recipe
@@ -30,6 +32,7 @@ from quantforge.targets import load_target
 
 if TYPE_CHECKING:
     from quantforge.calibration.preprocessing import Preprocessing
+    from quantforge.distribution.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def quantize(
     providers: Sequence[str] = ("CPUExecutionProvider",),
     listener: Listener | None = None,
     form: Form = Form.QDQ,
+    pool: Pool | None = None,
 ) -> Result:
     """Quantize a model after training.
 
@@ -99,6 +103,7 @@ def quantize(
         providers: Execution providers of ONNX Runtime, in order of preference.
         listener: Called with the progress of calibration after every batch.
         form: Which operators stand for the quantization in the model that is written, see `onnx.forms`.
+        pool: Where calibration happens; this process by default.
 
     Raises:
         QuantforgeError: With a code, see ``quantforge explain``; no output is left behind.
@@ -109,22 +114,15 @@ def quantize(
     if target is not None:
         check_fit(chosen, load_target(target))
     graph = model if isinstance(model, Graph) else import_model(model)
-    source = open_data(
-        data,
-        input_infos(graph),
-        batch_size=batch_size,
-        limit=samples,
-        preprocessing=_preprocessing(preprocessing),
-    )
+    opened = _opener(data, graph, batch_size, samples, preprocessing)
+    source = opened()
     imported = Timing("import", time.perf_counter() - start)
     executor = OnnxExecutor(threads=threads, providers=tuple(providers))
     store = None if sketches is None else Path(sketches)
+    counter = counter_for(pool, executor, opened, chosen.hold_out)
     name, imports = graph.name, [graph]
     del graph  # so that its weights can go once they are folded and equalized
-    with open_tuner(chosen, imports[0]) as tuner:
-        found = quantize_graph(
-            imports.pop(), executor, source, chosen, sketches=store, listener=listener, tuner=tuner
-        )
+    found = _quantized(imports, executor, source, chosen, store, listener, counter)
     path = None if output is None else emit(found.graph, output, recipe=chosen.name, form=form)
     raised = opset_notice(found.graph, form)
     seconds = time.perf_counter() - start
@@ -140,6 +138,47 @@ def quantize(
         peak_memory_bytes=peak_memory_bytes(),
     )
     return Result(found.graph, plan_of(found.graph, chosen.name), report, path, form)
+
+
+def _opener(
+    data: Any,
+    graph: Graph,
+    batch_size: int | None,
+    samples: int | None,
+    preprocessing: str | Path | Preprocessing | None,
+) -> Callable[[], DataSource]:
+    """What opens the data, from its start where it can be read again."""
+    return partial(
+        open_data,
+        data,
+        input_infos(graph),
+        batch_size=batch_size,
+        limit=samples,
+        preprocessing=_preprocessing(preprocessing),
+    )
+
+
+def _quantized(
+    imports: list[Graph],
+    executor: OnnxExecutor,
+    source: DataSource,
+    recipe: Recipe,
+    sketches: Path | None,
+    listener: Listener | None,
+    counter: Counter | None,
+) -> Quantized:
+    """Quantize the graph in `imports`, which is taken out so that its weights can go."""
+    with open_tuner(recipe, imports[0]) as tuner:
+        return quantize_graph(
+            imports.pop(),
+            executor,
+            source,
+            recipe,
+            sketches=sketches,
+            listener=listener,
+            tuner=tuner,
+            counter=counter,
+        )
 
 
 def _check_writable(output: str | Path | None, sketches: str | Path | None) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from quantforge.calibration.data import DataSource
+from quantforge.calibration.history import needs_history
 from quantforge.calibration.runner import Calibration, calibrate, guarded
 from quantforge.calibration.sketch import count_bits
 from quantforge.calibration.split import split
@@ -66,6 +67,10 @@ COMPARE_MACS = 2_000_000_000  # work that comparing three networks may cost, for
 COMPARE_SAMPLES = range(1, 33)
 
 
+# Calibrates a graph: the values that a session has to observe, and those that are counted.
+Counter = Callable[[Graph, Sequence[str], Sequence[str]], Calibration]
+
+
 @dataclass(frozen=True)
 class Quantized:
     """Result of `quantize_graph`: the prepared float graph, the same with specs, and how it came about."""
@@ -103,6 +108,7 @@ def quantize_graph(
     sketches: Path | None = None,
     listener: Listener | None = None,
     tuner: Tuner | None = None,
+    counter: Counter | None = None,
 ) -> Quantized:
     """Quantize `graph` by `recipe`.
 
@@ -114,6 +120,7 @@ def quantize_graph(
         sketches: A file of statistics: used when it exists and belongs to this model and data, else written.
         listener: Told of the progress of calibration and fine-tuning.
         tuner: Does the fine-tuning that the recipe asks for.
+        counter: Calibrates elsewhere, unless ranges per batch are asked for, which depend on the order.
 
     Raises:
         InputError: Q0507 when the recipe leaves nothing to quantize, Q0508 when an override matches nothing, Q0520
@@ -131,8 +138,7 @@ def quantize_graph(
     base, notes = prepared.graph, prepared.notes
     places = _placed(base, recipe)
     macs = sum(macs_of(base, op) for op in base.ops)
-    looks = affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES)
-    first = take_samples(batches, looks)
+    first = take_samples(batches, looks := affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES))
     look = first_samples(first, looks, data.divisible)
     watch.lap("prepare")
     base, places, notes = _smoothed(base, places, notes, executor, look, recipe, watch)
@@ -149,7 +155,7 @@ def quantize_graph(
         session = executor.session(base, _looked_at(base, places), brief=reuse and not recipe.correct_bias)
     key = SketchKey(digest.result(), f"{data.description}; {data.samples} samples, {feeds_hash(first)}")
     watch.lap("prepare session")
-    statistics = _Statistics(session, places, recipe, sketches, key, watch)
+    statistics = _Statistics(session, places, recipe, sketches, key, watch, counter)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
     solved = partial(_solved, base, recipe=recipe, calibration=calibration, session=session, look=look)
     quantized, more = solved(places, watch=watch)
@@ -158,7 +164,7 @@ def quantize_graph(
         places, refined = refine(executor, base, quantized, places, calibration, recipe, few)
         watch.lap("refine")
         quantized, more = solved(places, watch=watch) if refined else (quantized, more)
-        more = (*refined, *more)
+        notes = (*notes, *refined)
     notes = (*notes, *more)
     del session, statistics  # and the memory they hold
     if kept is not None:
@@ -319,6 +325,7 @@ class _Statistics:
     sketches: Path | None
     key: SketchKey
     watch: Stopwatch
+    counter: Counter | None = None
 
     def of(self, base: Graph, batches: Iterable[Feeds]) -> Calibration:
         if self.sketches is not None and self.sketches.exists():
@@ -326,7 +333,11 @@ class _Statistics:
             self.watch.lap("load sketches")
             return calibration
         observed = [name for name in self.places.observed if not base.value(name).is_const]
-        calibration = calibrate(self.session, batches, observed, rules=self.places.rules, graph=base)
+        rules = self.places.rules
+        if self.counter is not None and not any(map(needs_history, rules.values())):
+            calibration = self.counter(base, _looked_at(base, self.places), observed)
+        else:
+            calibration = calibrate(self.session, batches, observed, rules=rules, graph=base)
         calibration = with_constants(calibration, base, self.places)
         self.watch.lap("calibration")
         if self.sketches is not None:
