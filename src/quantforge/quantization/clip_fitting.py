@@ -29,6 +29,7 @@ from quantforge.passes.replace_relu6 import NAME as REPLACED
 from quantforge.passes.result import Note, PassResult
 from quantforge.passes.scale_groups import scale_groups
 from quantforge.quantization.equalize import CHANNEL_AXIS, channel_ranges
+from quantforge.quantization.grid_fitting import ROOM
 from quantforge.quantization.places import Places
 from quantforge.quantization.recipe import TensorRule
 
@@ -116,7 +117,7 @@ class Channels:
         """f for a grid that ends at `end`."""
         if self._top <= _SMALL:
             return np.ones(len(self.largest))
-        held = np.minimum(self.some, np.where(self.active, self.clip, np.inf)[:, None])
+        held = np.minimum(ROOM * self.some, np.where(self.active, self.clip, np.inf)[:, None])
         tried = [self._factors(end, end / self._top * 2.0**finer) for finer in _FINER]
         return min(tried, key=lambda factors: _error(held, factors, end / steps, steps))
 

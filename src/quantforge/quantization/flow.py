@@ -47,6 +47,7 @@ from quantforge.quantization.fine_tuning import Tuner, TuneTask, kept_for
 from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.int16_scales import with_int16_scales
 from quantforge.quantization.measure import Measurement, add_energies, measure
+from quantforge.quantization.output_positions import positions_by_output
 from quantforge.quantization.output_room import activation_specs
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import Places
@@ -55,6 +56,7 @@ from quantforge.quantization.refine import TRY_MACS, TRY_SAMPLES, refine
 from quantforge.quantization.report import Timing
 from quantforge.quantization.rules import check_overrides
 from quantforge.quantization.scaling import fits_grids, scale_layers
+from quantforge.quantization.sequences import sequence_length
 from quantforge.quantization.smooth import smooth
 from quantforge.quantization.softmax_scales import with_softmax_scales
 from quantforge.quantization.solve import solve, solve_bias
@@ -138,8 +140,9 @@ def quantize_graph(
     base, notes = prepared.graph, prepared.notes
     places = _placed(base, recipe)
     macs = sum(macs_of(base, op) for op in base.ops)
-    first = take_samples(batches, looks := affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES))
-    look = first_samples(first, looks, data.divisible)
+    first = take_samples(batches, affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES))
+    macs *= sequence_length(base, first)
+    look = first_samples(first, affordable_samples(LOOK_MACS, macs, LOOK_SAMPLES), data.divisible)
     watch.lap("prepare")
     base, places, notes = _smoothed(base, places, notes, executor, look, recipe, watch)
     if recipe.equalize is not None or fits_grids(recipe):
@@ -157,7 +160,7 @@ def quantize_graph(
     watch.lap("prepare session")
     statistics = _Statistics(session, places, recipe, sketches, key, watch, counter)
     calibration = statistics.of(base, track(chain(first, batches), "calibrating", data.batches, listener))
-    solved = partial(_solved, base, recipe=recipe, calibration=calibration, session=session, look=look)
+    solved = partial(_solved, base, executor, recipe, calibration, session, look)
     quantized, more = solved(places, watch=watch)
     if recipe.refine is not None and look:
         few = partial(_few, look, macs, data.divisible)
@@ -166,15 +169,14 @@ def quantize_graph(
         quantized, more = solved(places, watch=watch) if refined else (quantized, more)
         notes = (*notes, *refined)
     notes = (*notes, *more)
-    del session, statistics  # and the memory they hold
+    del session, statistics, solved  # and the memory they hold
     if kept is not None:
         quantized, more = kept.tuned(
             TuneTask(base, quantized, _stored_together(places), _Realigned(places, recipe), listener)
         )
         notes = (*notes, *more)
         watch.lap("fine-tune")
-    compared = affordable_samples(COMPARE_MACS, macs, COMPARE_SAMPLES)
-    measured = first_samples(look, compared, data.divisible)
+    measured = first_samples(look, affordable_samples(COMPARE_MACS, macs, COMPARE_SAMPLES), data.divisible)
     measurement = measure(executor, base, quantized, measured) if measured else None
     watch.lap("measure")
     return Quantized(base, quantized, places, calibration, measurement, notes, tuple(watch.laps), key.model)
@@ -222,26 +224,31 @@ def _few(look: list[Feeds], macs: int, divisible: bool, runs: int) -> list[Feeds
 
 def _solved(
     base: Graph,
-    places: Places,
+    executor: Executor,
     recipe: Recipe,
     calibration: Calibration,
     session: Session,
     look: list[Feeds],
+    places: Places,
     watch: Stopwatch,
 ) -> tuple[Graph, tuple[Note, ...]]:
     """The graph with specs and corrected biases, within the limits and with the arithmetic of the hardware."""
     specs = activation_specs(base, calibration, fits_grids(recipe))
     quantized = with_relus(solve(base, places, recipe, specs))
+    chosen: tuple[Note, ...] = ()
+    if recipe.positions_by_output:
+        few = first_samples(look, LOOK_SAMPLES.stop // 8, False)
+        quantized, chosen = positions_by_output(base, quantized, executor, few, places, recipe)
     quantized = with_unit_sigmoids(with_int16_scales(quantized, places, recipe), places, recipe)
     quantized = with_softmax_scales(quantized, places, recipe)
     quantized, moved = align_positions(with_clip_ends(quantized, places, recipe), places, recipe)
     quantized, more = as_hardware(quantized, places, recipe)
     watch.lap("solve")
     if not recipe.correct_bias or not look:
-        return quantized, (*moved, *more)
+        return quantized, (*chosen, *moved, *more)
     quantized, corrected = correct_biases(quantized, session, look, recipe)
     watch.lap("correct biases")
-    return quantized, (*moved, *more, *corrected)
+    return quantized, (*chosen, *moved, *more, *corrected)
 
 
 def _looked_at(graph: Graph, places: Places) -> list[str]:

@@ -35,6 +35,7 @@ PICKED = 16_384  # numbers looked at per tensor
 BATCHES = 4  # that they are picked from
 WEIGHTS = 0.25  # how much an error of weights counts beside one of values: their rounding is chosen later on
 SWEEPS = 6
+ROOM = 1.2  # values to come are taken to reach so many times as far as those seen
 Table = NDArray[np.float64]  # [STEPS]
 
 
@@ -50,7 +51,7 @@ def fit_grids(
     picked = pick(executor, graph, names, samples) if names else {}
     values = [
         sum(
-            (grid_errors(picked[name], _bits(rules[name])) for name in group.values if name in picked),
+            (grid_errors(ROOM * picked[name], _bits(rules[name])) for name in group.values if name in picked),
             _nothing(),
         )
         for group in groups

@@ -70,9 +70,10 @@ def test_the_tuner_sees_samples_and_its_graph_is_what_is_measured() -> None:
 
 def test_samples_are_read_where_calibration_reads_none(tmp_path: Path) -> None:
     path = tmp_path / "sketches.npz"
-    quantize_graph(network(), Interpreter(), source(), replace(RECIPE, finetune=None), sketches=path)
+    recipe = replace(RECIPE, finetune=FineTune(fit_grids=False))
+    quantize_graph(network(), Interpreter(), source(), replace(recipe, finetune=None), sketches=path)
     tuner = Doubling(100)
-    quantize_graph(network(), Interpreter(), source(), RECIPE, sketches=path, tuner=tuner)
+    quantize_graph(network(), Interpreter(), source(), recipe, sketches=path, tuner=tuner)
     assert sum(map(len, tuner.seen)) == 12
 
 
