@@ -28,6 +28,7 @@ class GoalOptions:
     hold_out: int | None = None
     executor: str = "local"
     workers: int | None = None
+    cluster: str | None = None
 
     @property
     def given(self) -> bool:
@@ -48,7 +49,7 @@ class GoalOptions:
         from quantforge.quantization.ladder import HOLD_OUT
         from quantforge.reporting.ladder import rung_line
 
-        with pool_named(self.executor, self.workers) as pool:
+        with pool_named(self.executor, self.workers, self.cluster) as pool:
             return climb(
                 model,
                 data,

@@ -104,7 +104,7 @@ def quantize(
         if goal.given:
             result = goal.climb(str(model), str(data.path), **settings).result
         else:
-            with pool_named(goal.executor, goal.workers) as pool:
+            with pool_named(goal.executor, goal.workers, goal.cluster) as pool:
                 result = run(str(model), str(data.path), sketches=sketches, pool=pool, **settings)
         page = None if folder is None else write_reports(result, folder, targets)
     _show(result.report, output, page, as_json)

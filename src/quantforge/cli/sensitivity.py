@@ -30,6 +30,7 @@ def sensitivity(
     confirm: int | None,
     executor: str,
     workers: int | None,
+    cluster: str | None,
     full: bool,
     as_json: bool,
 ) -> None:
@@ -42,7 +43,7 @@ def sensitivity(
     from quantforge.reporting import to_json
     from quantforge.reporting.ladder import print_sensitivity
 
-    with pool_named(executor, workers) as pool:
+    with pool_named(executor, workers, cluster) as pool:
         found = run(
             str(model),
             str(data.path),

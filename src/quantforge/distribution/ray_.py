@@ -20,8 +20,8 @@ class RayPool:
     """Runs items as Ray tasks.
 
     Args:
-        address: Of a cluster ("auto" finds the one that this machine belongs to); None starts one here unless the
-            process is connected already.
+        address: Of a cluster ("auto" finds the one that this machine belongs to); None starts one on this machine.
+            Where the process is connected already, that cluster is used.
         workers: Items side by side; by default as many as the cluster has processors.
 
     Raises:
@@ -31,7 +31,7 @@ class RayPool:
     in_process = False
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
-        self._ray = _connected(address, workers)
+        self._ray, self._started = _connected(address, workers)
         self.width = workers or max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
 
     def map(
@@ -55,8 +55,9 @@ class RayPool:
         return answers
 
     def close(self) -> None:
-        """Leave the cluster; one that was started here ends."""
-        self._ray.shutdown()
+        """Leave a cluster that was joined here; one that was started here ends."""
+        if self._started:
+            self._ray.shutdown()
 
 
 def _done(kept: tuple[Callable[..., Any], Any], item: Any) -> Any:
@@ -64,19 +65,21 @@ def _done(kept: tuple[Callable[..., Any], Any], item: Any) -> Any:
     return function(shared, item)
 
 
-def _connected(address: str | None, workers: int | None) -> Any:
+def _connected(address: str | None, workers: int | None) -> tuple[Any, bool]:
+    """The package, and whether this call connected the process."""
     try:
         import ray
     except ImportError as error:
         raise InputError(
             "Q0529", "executor ray", "no package ray", "ray", "pip install quantforge[ray]"
         ) from error
-    if not ray.is_initialized():
-        own = {} if address is not None else {"num_cpus": workers, "include_dashboard": False}
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise InputError(
-                "Q0529", f"executor ray at {address}", str(error), "a running cluster", "ray start --head"
-            ) from error
-    return ray
+    if ray.is_initialized():
+        return ray, False
+    own = {} if address is not None else {"num_cpus": workers, "include_dashboard": False}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(
+            "Q0529", f"executor ray at {address}", str(error), "a running cluster", "ray start --head"
+        ) from error
+    return ray, True

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from quantforge.diagnostics import InputError, UnsupportedError
+from quantforge.distribution import ray_
 from quantforge.distribution.ray_ import RayPool
 from tests.unit.distribution import work
 
@@ -40,9 +41,15 @@ def test_a_killed_worker_loses_nothing(pool: RayPool, tmp_path: Path) -> None:
     assert (tmp_path / "died").exists()
 
 
-def test_work_that_kills_every_worker_is_given_up(pool: RayPool) -> None:
+def test_work_that_kills_every_worker_is_given_up(pool: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_, "RETRIES", 0)  # a worker takes seconds to start
     with pytest.raises(UnsupportedError, match="Q0529"):
         pool.map(work.die_always, None, [0])
+
+
+def test_a_cluster_of_the_caller_stays(pool: RayPool) -> None:
+    RayPool().close()
+    assert pool.map(work.power, 3, [2]) == [9]
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
