@@ -21,7 +21,7 @@ OPTIONS = FineTune(samples=10, epochs=1, batch=4)
 
 
 def test_options_reach_the_engine() -> None:
-    given = FineTune(TuneMethod.ADAROUND, 9, True, False, False, 7, 5, 0.1, 0.2, 3, 12)
+    given = FineTune(TuneMethod.ADAROUND, 9, True, True, False, False, 7, 5, 0.1, 0.2, 3, 12)
     found = tune_options(given)
     assert (found.nearest, found.mirror, found.positions, found.layers, found.seed) == (
         True,
