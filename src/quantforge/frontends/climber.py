@@ -9,7 +9,7 @@ from itertools import islice
 
 from quantforge.calibration.split import split
 from quantforge.distribution.pool import Pool
-from quantforge.frontends.ladder_state import LadderState
+from quantforge.frontends.ladder_state import LadderState, Ranking
 from quantforge.frontends.layers import rank_layers
 from quantforge.frontends.rungs import Outcome, Trial, judged, quantized_by, run_rung
 from quantforge.passes.pipeline import prepare
@@ -30,6 +30,8 @@ from quantforge.quantization.ladder_report import LadderReport, RungReport
 from quantforge.quantization.placement import place
 from quantforge.quantization.recipe import Recipe
 from quantforge.quantization.sensitivity import Layer
+
+SLACK_DB = 3.0  # the ranking may promise so much less than widening gives
 
 RungListener = Callable[[RungReport], None]
 
@@ -84,7 +86,7 @@ class Climber:
         start = self._with_room(best)
         if self._met(start):
             return start
-        for rung in self._take(self._wider(start.plan.recipe)):
+        for rung in self._take(self._wider(start)):
             if self._met(rung):
                 return rung
         return min(self.taken, key=lambda rung: self.goal.shortfall(rung.outcome.figures))
@@ -101,6 +103,8 @@ class Climber:
         for step in STEPS:
             if self._met(best):
                 break
+            if not step.suits(self.asked):
+                continue
             missing = step.missing()
             if missing is not None:
                 self._say(RungReport(step.name, remark=missing))
@@ -121,27 +125,45 @@ class Climber:
             return best
         return next(self._take([Plan(KEEP_RELU6, replace(recipe, replace_relu6=False))]))
 
-    def _ranked(self, recipe: Recipe) -> tuple[Layer, ...]:
-        """The layers of the model by `recipe`, the worst first."""
+    def _ranked(self, recipe: Recipe) -> Ranking:
+        """The layers of the model by `recipe`, the worst first, with their shares of the noise."""
         known = self.state.ranking(recipe)
         if known is not None:
             return known
         found, trial = quantized_by(self.trial, replace(recipe, finetune=None)), self.trial
         rows = rank_layers(found, trial.executor, trial.source(), trial.hold_out, None, self.pool)
-        layers = tuple(row.layer for row in rows)
+        layers = tuple((row.layer, row.share) for row in rows)
         self.state.keep_ranking(recipe, layers)
         return layers
 
-    def _wider(self, recipe: Recipe) -> Iterator[Plan]:
-        """More and more layers of 16 bits, then more and more of those in float, as long as any is left."""
-        layers = self._ranked(recipe)
-        yield from _plans(WIDE, widening(layers), lambda part: widened(recipe, part))
+    def _wider(self, start: Rung) -> Iterator[Plan]:
+        """More and more layers of 16 bits, then more and more of those in float, as long as any is left.
+
+        Widths are left out with which, by the ranking, the SQNR stays far below the goal.
+        """
+        recipe = start.plan.recipe
+        ranked = self._ranked(recipe)
+        layers = tuple(layer for layer, _ in ranked)
+        least = self._least_width(start, ranked)
+        parts = (part for part in widening(layers) if len(part) >= least)
+        yield from _plans(WIDE, parts, lambda part: widened(recipe, part))
         wide = widened(recipe, layers)
         for plan in _plans(FLOATS, widening(layers), lambda part: kept_float(wide, part)):
             prepared = prepare(self.trial.graph, preparation(plan.recipe)).graph
             if not place(prepared, plan.recipe).weights:
                 return
             yield plan
+
+    def _least_width(self, start: Rung, ranked: Ranking) -> int:
+        """The fewest layers to widen: without their shares of the noise the SQNR is within `SLACK_DB` of the goal."""
+        if self.goal.min_sqnr is None:
+            return 1
+        missing = self.goal.min_sqnr - SLACK_DB - start.outcome.figures.sqnr_db
+        left, least = 1.0, 0
+        while left > 10.0 ** (-missing / 10.0) and least < len(ranked):
+            left -= ranked[least][1]
+            least += 1
+        return least
 
     def _take(self, plans: Iterable[Plan], at_least: float = -math.inf) -> Iterator[Rung]:
         """Take rungs in their order, as many side by side as the pool does; stop asking to stop taking.

@@ -23,6 +23,8 @@ from quantforge.quantization.sensitivity import Layer
 
 VERSION = 1
 
+Ranking = tuple[tuple[Layer, float], ...]  # the worst layer first, each with its share of the noise
+
 
 @dataclass
 class LadderState:
@@ -75,8 +77,8 @@ class LadderState:
         self.rungs[self._name(recipe)] = entry
         self._write()
 
-    def ranking(self, recipe: Recipe) -> tuple[Layer, ...] | None:
-        """The layers by `recipe` as an earlier run ranked them.
+    def ranking(self, recipe: Recipe) -> Ranking | None:
+        """The layers by `recipe`, with their shares of the noise, as an earlier run ranked them.
 
         Raises:
             InputError: Q0527 when the entry is damaged.
@@ -85,16 +87,19 @@ class LadderState:
         if found is None:
             return None
         try:
-            return tuple(Layer(name, kind, tuple(ops), result) for name, kind, ops, result in found)
+            return tuple(
+                (Layer(name, kind, tuple(ops), result), float(share))
+                for name, kind, ops, result, share in found
+            )
         except (TypeError, ValueError) as error:
             raise InputError(
                 "Q0527", str(self.path), f"a damaged ranking: {error}", "layers", "delete the file"
             ) from error
 
-    def keep_ranking(self, recipe: Recipe, layers: tuple[Layer, ...]) -> None:
+    def keep_ranking(self, recipe: Recipe, layers: Ranking) -> None:
         """Add a ranking and write the file."""
         self.rankings[self._name(recipe)] = [
-            [layer.name, layer.kind, list(layer.ops), layer.result] for layer in layers
+            [layer.name, layer.kind, list(layer.ops), layer.result, share] for layer, share in layers
         ]
         self._write()
 

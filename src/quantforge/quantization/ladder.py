@@ -1,6 +1,6 @@
 """The steps from the plainest quantization to the most accurate one, as data.
 
-    base -> equalize -> bias-correct -> refine -> round -> widen the worst layers to 16 bits, then to float
+    base -> equalize -> bias-correct -> positions -> refine -> round -> widen the worst layers to 16 bits, then to float
 
 Every step is a change of the recipe. A step that does not help is dropped from what follows; widening goes on, a few
 layers at a time, until the goal is met. Equalization scales channels, which relu6 forbids: that step puts relu in its
@@ -37,12 +37,18 @@ class Step:
         lay: Makes the recipe, from the one so far and the one asked for.
         needs: A package that it runs on.
         least_gain: Decibels below which it is left out of what follows, because it makes every rung slow.
+        scales: The only scales of activations that it changes anything for; None for all.
     """
 
     name: str
     lay: Callable[[Recipe, Recipe], Recipe]
     needs: str | None = None
     least_gain: float = 0.0
+    scales: ScaleKind | None = None
+
+    def suits(self, recipe: Recipe) -> bool:
+        """Whether it can change anything."""
+        return self.scales in (None, recipe.activations.scales)
 
     def missing(self) -> str | None:
         """Why the step cannot be taken here; None when it can."""
@@ -58,6 +64,11 @@ def _equalized(recipe: Recipe, asked: Recipe) -> Recipe:
 STEPS = (
     Step("equalize", _equalized),
     Step("bias-correct", lambda recipe, asked: replace(recipe, correct_bias=True)),
+    Step(
+        "positions",
+        lambda recipe, asked: replace(recipe, positions_by_output=True),
+        scales=ScaleKind.POWER_OF_TWO,
+    ),
     Step("refine", lambda recipe, asked: replace(recipe, refine=asked.refine or Refinement())),
     Step("round", lambda recipe, asked: replace(recipe, finetune=asked.finetune or FineTune()), "torch", 1.0),
 )
@@ -69,9 +80,10 @@ def base_recipe(asked: Recipe, hold_out: int) -> Recipe:
         asked,
         equalize=None,
         correct_bias=False,
+        replace_relu6=False,
+        positions_by_output=False,
         refine=None,
         finetune=None,
-        replace_relu6=False,
         hold_out=hold_out,
     )
 

@@ -19,7 +19,7 @@ from quantforge.quantization.recipe import DPU_CNN, Recipe
 from quantforge.quantization.sensitivity import Layer
 from tests.unit.frontends.digits import trial
 
-LAYERS = tuple(Layer(f"c{i}", "conv2d", (f"c{i}",), f"y{i}") for i in range(6))
+LAYERS = tuple((Layer(f"c{i}", "conv2d", (f"c{i}",), f"y{i}"), 1 / 6) for i in range(6))
 
 
 def scored(trial: Trial, recipe: Recipe) -> Outcome:
@@ -83,6 +83,15 @@ def test_a_step_that_does_not_help_is_left_out() -> None:
     ]
     assert walk.taken[-1].plan.recipe.equalize is None and walk.taken[-1].plan.recipe.correct_bias
     assert walk.reports[-1].remark == "c0"
+
+
+def test_widths_that_cannot_suffice_are_left_out() -> None:
+    found, walk = climbed(
+        Goal(min_sqnr=30.0)
+    )  # 9 dB more than 21: of six equal layers five, less 3 dB of slack
+    assert found == "16-bit 6" and [report.name for report in walk.reports[3:]] == ["16-bit 6"]
+    _, walk = climbed(Goal(min_sqnr=25.5))  # 4.5 dB more, less 3: two layers
+    assert [report.name for report in walk.reports[3:]] == ["16-bit 2", "16-bit 3"]
 
 
 def test_the_nearest_where_none_meets_it() -> None:

@@ -15,7 +15,7 @@ from quantforge.quantization.recipe import CPU_CNN, DPU_CNN
 from quantforge.quantization.sensitivity import Layer
 
 OUTCOME = Outcome(Figures(64, 25.5, 0.95), 1.25)
-LAYERS = (Layer("c", "conv2d", ("c", "r"), "y"),)
+LAYERS = ((Layer("c", "conv2d", ("c", "r"), "y"), 0.25),)
 
 
 def test_what_was_kept_is_found_again(tmp_path: Path) -> None:

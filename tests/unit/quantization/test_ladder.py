@@ -31,7 +31,7 @@ def test_the_steps_build_up_what_was_asked_for() -> None:
         recipe = step.lay(recipe, asked)
     assert recipe.equalize == Equalization(sweeps=7) and recipe.replace_relu6 and recipe.correct_bias
     assert recipe.refine is not None and recipe.finetune is not None
-    assert [step.name for step in STEPS] == ["equalize", "bias-correct", "refine", "round"]
+    assert [step.name for step in STEPS] == ["equalize", "bias-correct", "positions", "refine", "round"]
 
 
 def test_a_step_says_what_it_lacks() -> None:
@@ -41,6 +41,13 @@ def test_a_step_says_what_it_lacks() -> None:
         Step("any", lambda recipe, asked: recipe, "no_such_package").missing()
         == "no_such_package is not installed"
     )
+
+
+def test_positions_are_those_of_powers_of_two() -> None:
+    (positions,) = (step for step in STEPS if step.name == "positions")
+    assert positions.suits(DPU_CNN) and not positions.suits(CPU_CNN) and STEPS[0].suits(CPU_CNN)
+    assert positions.lay(DPU_CNN, DPU_CNN).positions_by_output
+    assert not base_recipe(replace(DPU_CNN, positions_by_output=True), 4).positions_by_output
 
 
 @pytest.mark.parametrize("count", range(8))
