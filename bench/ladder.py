@@ -22,7 +22,7 @@ import torch
 
 from bench.jobs import ROOT
 from bench.models import MODELS
-from bench.training import HELD_OUT, LAYOUT, Images, Training, cifar10, normalized, top1, train
+from bench.training import HELD_OUT, LAYOUT, Images, Training, cifar10, judged, normalized, train
 from pytorch_nndct import QatProcessor
 from pytorch_nndct.apis import torch_quantizer
 from quantforge.frontends.torch.quantizer import ModuleQuantizer
@@ -59,14 +59,15 @@ def main(arguments: list[str] | None = None) -> int:
         learned, test = learned.part(slice(0, -HELD_OUT)), learned.part(slice(-HELD_OUT, None))
     out = options.out or ROOT / "out" / "bench" / ("ladder-choose" if options.choose else "ladder")
     training = Training(
-        options.epochs, options.batch, options.weight_rate, options.threshold_rate, options.distilled
-    )
+        options.epochs, options.batch, options.weight_rate, options.threshold_rate, options.distilled,
+        options.averaged,
+    )  # fmt: skip
     for name in options.widths:
         setting = Setting(name, learned, test, training, out / name)
         for rung in options.rungs:
             row = climb(setting, rung)
             store(out / "results.json", row)
-            print(f"{name} {rung}: {row['top1']:.2f} %", flush=True)
+            print(f"{name} {rung}: {row['top1']:.2f} %, cross entropy {row['loss']:.4f}", flush=True)
     print(table(json.loads((out / "results.json").read_text("utf-8"))))
     return 0
 
@@ -82,7 +83,8 @@ def climb(setting: Setting, rung: str) -> Row:
     }
     module = made[rung](setting)
     seconds = time.monotonic() - start
-    row = {"widths": setting.name, "rung": rung, "top1": top1(module, setting.judged), "seconds": seconds}
+    right, loss = judged(module, setting.judged)
+    row = {"widths": setting.name, "rung": rung, "top1": right, "loss": loss, "seconds": seconds}
     return {**row, **(asdict(setting.training) if rung == "trained" else {})}
 
 
@@ -171,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weight-rate", type=float, default=how.weight_rate)
     parser.add_argument("--threshold-rate", type=float, default=how.threshold_rate)
     parser.add_argument("--distilled", type=float, default=how.distilled)
+    parser.add_argument("--averaged", type=float, default=how.averaged)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--choose", action="store_true", help="train without the held-out images, judge on them"

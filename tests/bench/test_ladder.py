@@ -8,8 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from torch.optim.optimizer import register_optimizer_step_post_hook  # noqa: E402
+
 from bench import ladder  # noqa: E402
-from bench.training import BORDER, SIZE, Images, Training, augmented, normalized, top1, train  # noqa: E402
+from bench.training import BORDER, SIZE, Images, Training, augmented, judged, normalized, train  # noqa: E402
 from pytorch_nndct import QatProcessor  # noqa: E402
 from tests.unit.frontends.torch.training.networks import small  # noqa: E402
 
@@ -38,7 +40,27 @@ def test_training_a_small_network_learns_the_teacher() -> None:
     assert not trainable.training and trainable.frozen_statistics
     assert any(not torch.equal(a, b) for a, b in zip(before, trainable.parameters(), strict=True))
     labels = torch.cat([trainable(normalized(images.pixels[i : i + 8])).argmax(1) for i in range(0, 64, 8)])
-    assert top1(trainable, Images(images.pixels, labels), 8) == 100.0
+    right, loss = judged(trainable, Images(images.pixels, labels), 8)
+    assert right == 100.0 and loss < judged(trainable, Images(images.pixels, (labels + 1) % 4), 8)[1]
+
+
+def followed(averaged: float) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """The weights of a layer after training, and after each step."""
+    images, seen = Images(pixels(64), torch.arange(64) % 4), []
+    trainable = QatProcessor(small(), torch.zeros(1, 3, SIZE, SIZE)).trainable_model()
+    trainable(normalized(images.pixels))
+    weight = trainable.get_parameter("fc.weight")
+    hook = register_optimizer_step_post_hook(lambda *_: seen.append(weight.detach().clone()))
+    train(trainable, small(), images, Training(epochs=1, batch=16, averaged=averaged))
+    hook.remove()
+    return weight.detach(), seen
+
+
+def test_the_weights_are_the_mean_of_the_last_steps() -> None:
+    last, seen = followed(averaged=0.0)
+    assert torch.equal(last, seen[-1]) and len(seen) == 4
+    mean, seen = followed(averaged=0.5)
+    torch.testing.assert_close(mean, (seen[-2] + seen[-1]) / 2)
 
 
 def test_every_rung_gives_a_module_in_fixed_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
