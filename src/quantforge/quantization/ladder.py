@@ -1,6 +1,6 @@
 """The steps from the plainest quantization to the most accurate one, as data.
 
-    base -> equalize -> bias-correct -> positions -> refine -> round -> widen the worst layers to 16 bits, then to float
+    base, equalize, bias-correct, positions, refine, round, then the worst layers in 16 bits, then in float
 
 Every step is a change of the recipe. A step that does not help is dropped from what follows; widening goes on, a few
 layers at a time, until the goal is met. Equalization scales channels, which relu6 forbids: that step puts relu in its
