@@ -53,7 +53,7 @@ class CalibrationTuner:
         left = self._most - self._samples.count
         if self._divisible:
             feeds = {name: array[:left] for name, array in feeds.items()}
-        self._samples.add({name: torch.as_tensor(np.asarray(array)) for name, array in feeds.items()})
+        self._samples.add({name: torch.from_numpy(np.array(array)) for name, array in feeds.items()})
         return self._samples.count < self._most
 
     def tune(self, reference: Graph, task: TuneTask) -> tuple[Graph, tuple[Note, ...]]:
