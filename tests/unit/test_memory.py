@@ -1,10 +1,11 @@
+import mmap
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from quantforge.memory import release_freed_memory
+from quantforge.memory import drop_pages, release_freed_memory
 
 
 def resident_bytes() -> int:
@@ -27,3 +28,21 @@ def test_freed_memory_goes_back_to_the_system():
 @pytest.mark.skipif(sys.platform == "linux", reason="glibc can")
 def test_elsewhere_nothing_happens():
     assert release_freed_memory() is False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pages_of_a_mapped_file_are_dropped_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "numbers"
+    numbers = np.arange(4 << 20, dtype=np.float32)
+    path.write_bytes(numbers.tobytes())
+    with path.open("rb") as file:
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    array = np.frombuffer(mapped, np.float32)
+    total = float(array.sum(dtype=np.float64))
+    before = resident_bytes()
+    assert drop_pages(array[1024 : 3 << 20])
+    assert before - resident_bytes() > 8 << 20
+    assert float(array.sum(dtype=np.float64)) == total
+    assert not drop_pages(numbers), "its own memory"
+    assert not drop_pages(array[:10]), "less than a page"
+    assert not drop_pages(array[::2]), "with gaps"

@@ -24,11 +24,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quantforge.graph import Graph, Op, Value
+from quantforge.memory import drop_pages
 from quantforge.numerics.compiled import compiled
 from quantforge.ops.channels import WEIGHTED, input_channel_axis, is_depthwise, output_channel_axis
 from quantforge.passes.result import Note, PassResult
@@ -38,6 +40,7 @@ HOMOGENEOUS = frozenset(
     {"relu", "leaky-relu", "identity", "maxpool1d", "maxpool2d", "avgpool1d", "avgpool2d", "dropout"}
 )
 Channels = NDArray[np.float64]
+_SLAB = 1 << 22  # bytes of weights that are scaled at a time
 _NOTHING = 1e-8  # ranges below it belong to dead channels
 
 
@@ -199,7 +202,8 @@ def _scalable(graph: Graph, op: Op, axis: int | None) -> bool:
 class _Layer:
     """What balancing needs of a weighted op: max|W| over kernel taps, and the scales found so far.
 
-    `reach` is [out, in], or [channels, 1] where each output channel reads one input channel.
+    `reach` is [out, in], or [channels, 1] where each output channel reads one input channel. With one tap it is W
+    itself, with its signs: no second copy of a large matrix is made.
     """
 
     op: Op
@@ -211,22 +215,29 @@ class _Layer:
     @property
     def heads(self) -> Channels:
         """Range of what writes each output channel, as scaled so far."""
-        ranges = (self.reach * self._columns.astype(np.float32)).max(axis=1)
-        return np.asarray(np.maximum(ranges, self.bias) * self.out_scale)
+        columns = self._columns.astype(np.float32)
+        each = columns.ndim > 1  # a scale for each row
+        rows = [(np.abs(self.reach[s]) * (columns[s] if each else columns)).max(axis=1) for s in self._slabs]
+        return np.asarray(np.maximum(np.concatenate(rows), self.bias) * self.out_scale)
 
     @property
     def tails(self) -> Channels:
         """Range of what reads each input channel, as scaled so far."""
         if is_depthwise(self.op):
-            return np.asarray(self.reach[:, 0] * self.out_scale * self.in_scale)
-        return np.asarray(
-            (self.reach * self.out_scale[:, None].astype(np.float32)).max(axis=0) * self.in_scale
-        )
+            return np.asarray(np.abs(self.reach[:, 0]) * self.out_scale * self.in_scale)
+        scales = self.out_scale[:, None].astype(np.float32)
+        rows = [(np.abs(self.reach[s]) * scales[s]).max(axis=0) for s in self._slabs]
+        return np.asarray(np.max(rows, axis=0) * self.in_scale)
 
     @property
     def factors(self) -> Channels:
         """What the weights are multiplied by, shaped as `reach`."""
         return np.asarray(self.out_scale[:, None] * self._columns)
+
+    @property
+    def _slabs(self) -> list[slice]:
+        rows = max(_SLAB // max(self.reach[:1].nbytes, 1), 1)
+        return [slice(start, start + rows) for start in range(0, len(self.reach), rows)]
 
     @property
     def _columns(self) -> Channels:
@@ -235,17 +246,17 @@ class _Layer:
 
 def _layer(graph: Graph, name: str, include_bias: bool) -> _Layer:
     op = graph.op(name)
-
-    def largest_of(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        largest = np.empty(len(rows), np.float32)
-        largest_magnitudes(rows, largest)
-        return largest
-
-    reach, tied = _by_channels(graph, op, largest_of)
+    reach, tied = _by_channels(graph, op)
     bias = graph.const(op, 2)
     counted = np.abs(bias, dtype=np.float64) if include_bias and bias is not None else np.zeros(len(reach))
     inputs = len(reach) if tied else reach.shape[1]
     return _Layer(op, reach, counted, np.ones(len(reach)), np.ones(inputs))
+
+
+def _largest(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    largest = np.empty(len(rows), np.float32)
+    largest_magnitudes(rows, largest)
+    return largest
 
 
 def _means(graph: Graph, op: Op) -> NDArray[np.float32]:
@@ -254,7 +265,7 @@ def _means(graph: Graph, op: Op) -> NDArray[np.float32]:
 
 
 def _by_channels(
-    graph: Graph, op: Op, of_rows: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    graph: Graph, op: Op, of_rows: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
 ) -> tuple[NDArray[np.float32], bool]:
     """A number for the taps of each pair of channels: [out, in], or [channels, 1] and True where they are tied.
 
@@ -265,8 +276,11 @@ def _by_channels(
     axes = sorted({out, into})
     taps = [axis for axis in range(weights.ndim) if axis not in axes]
     sizes = [weights.shape[axis] for axis in axes]
-    rows = np.ascontiguousarray(weights.transpose(*axes, *taps)).reshape(math.prod(sizes), -1)
-    found = of_rows(rows).reshape(sizes[0], -1)
+    if of_rows is None and math.prod(sizes) == weights.size:
+        found = weights.transpose(*axes, *taps).reshape(sizes[0], -1)  # as it lies there
+    else:
+        rows = np.ascontiguousarray(weights.transpose(*axes, *taps)).reshape(math.prod(sizes), -1)
+        found = (of_rows or _largest)(rows).reshape(sizes[0], -1)
     return (found.T if out > into else found), out == into
 
 
@@ -331,11 +345,19 @@ def _scaled(graph: Graph, layer: _Layer) -> Iterator[Value]:
 def _scaled_const(value: Value, scales: Mapping[int | None, Channels]) -> Iterator[Value]:
     if value.const is None:
         return
-    factor = np.ones([1] * value.const.ndim, np.float32)
+    factors = []
     for axis, scale in scales.items():
         if axis is not None:
             shape = [1] * value.const.ndim
             shape[axis] = -1
-            factor = factor * scale.astype(np.float32).reshape(shape)
-    if np.any(factor != 1.0):  # one pass over the weights
-        yield replace(value, const=value.const * factor)
+            factors.append(scale.astype(np.float32).reshape(shape))
+    if not any(np.any(factor != 1.0) for factor in factors):
+        return
+    scaled = np.empty(value.const.shape, np.result_type(value.const, np.float32))
+    rows = max(_SLAB // max(scaled[:1].nbytes, 1), 1)  # no factor as large as the weights
+    for start in range(0, len(scaled), rows):
+        slab = slice(start, start + rows)
+        parts = [factor if len(factor) == 1 else factor[slab] for factor in factors]
+        np.multiply(value.const[slab], prod(parts, start=np.float32(1.0)), out=scaled[slab])
+        drop_pages(value.const[slab])  # a file's weights are not read again
+    yield replace(value, const=scaled)

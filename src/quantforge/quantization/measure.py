@@ -27,6 +27,7 @@ from quantforge.ops.registry import spec
 from quantforge.quantization.top_class import Tally, looks_like_scores
 
 OWN, ALL = "@own", "@all"
+_LARGE_BYTES = 1 << 26  # larger constants stay integers in the quantized twin, rather than floats once more
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,11 @@ def comparison_graph(base: Graph, quantized: Graph) -> tuple[Graph, dict[str, st
         if spec(op.kind).traits.role not in ("move", "join", "float", "opaque") and _quantizes(quantized, op):
             _add_own(graph, quantized, op)
         for name in op.outputs:
-            if name and base.has_value(name) and (quantized.value(name).quant is not None or name in quantized.outputs):
+            if (
+                name
+                and base.has_value(name)
+                and (quantized.value(name).quant is not None or name in quantized.outputs)
+            ):
                 all_[name] = name + ALL
                 if graph.has_value(name + OWN):
                     own[name] = name + OWN
@@ -151,9 +156,12 @@ def _twin_input(graph: Graph, value: Value, suffix: str) -> str:
 
 
 def _twin_const(graph: Graph, value: Value) -> str:
-    """The constant as its grid holds it, computed once here rather than by every executor."""
+    """The constant as its grid holds it, computed once here rather than by every executor unless it is large."""
     name = value.name + ALL
     if not graph.has_value(name):
+        if value.const is not None and value.const.nbytes > _LARGE_BYTES:
+            graph.set_value(replace(value, name=name))
+            return name
         data = value.const
         if data is not None and value.quant is not None:
             data = fake_quantize_value(data, value.quant, value.name)

@@ -135,3 +135,13 @@ def test_sweeps_end_when_the_weights_hardly_change() -> None:
         assert all(np.allclose(a, b) for a, b in zip(ended, steps[sweeps], strict=True))
         later = weights(sweeps + 1, change * 0.99)
         assert all(np.allclose(a, b) for a, b in zip(later, steps[sweeps + 1], strict=True))
+
+
+def test_large_matrices_are_scaled_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Net()
+    graph = net.done(net.conv("b", net.add("relu", "r", (net.conv("a", "x", 9),)), 5))
+    whole = equalize_layers(graph, sweeps=3).graph
+    monkeypatch.setattr("quantforge.passes.equalize_layers._SLAB", 40)
+    pieces = equalize_layers(graph, sweeps=3).graph
+    for name in ("a.w", "a.b", "b.w", "b.b"):
+        np.testing.assert_array_equal(pieces.value(name).const, whole.value(name).const)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from onnx import helper
 
 from quantforge.calibration.samples import InputInfo
 from quantforge.diagnostics import InputError
-from quantforge.frontends.onnx.build import build
+from quantforge.frontends.onnx.build import Built, build
 from quantforge.frontends.onnx.emit import external_tensor, is_raw, tensor_proto
 from quantforge.frontends.onnx.infer import shape_text
 from quantforge.frontends.onnx.native import NOT_A_TENSOR, ORT_ERRORS, STRING, element_type
@@ -27,6 +27,8 @@ from quantforge.graph.quantize import fake_quantize_value
 
 _SHARED_BYTES = 128  # ONNX Runtime takes smaller weights inline only
 _LOCATION = "memory"
+_LARGE_BYTES = 1 << 30
+_LATE_BYTES = 1 << 24
 
 
 def input_infos(graph: Graph) -> tuple[InputInfo, ...]:
@@ -72,11 +74,15 @@ class OnnxExecutor:
         """The ONNX Runtime session, and the weights that it takes as inputs.
 
         ONNX Runtime copies the weights it owns, and copies convolutions' again into its own layout. A brief
-        session takes them as inputs instead, which are read where they are.
+        session takes them as inputs instead, which are read where they are; so does one with over 1 GB of them.
         """
         graph.prune()
         graph.inputs = tuple(name for name in graph.inputs)
         built = build(graph, annotate=False, value_info=False)
+        strings = any(graph.value(name).dtype == STRING for name in graph.inputs)
+        total = 0 if strings else sum(array.nbytes for array in built.arrays.values())
+        _constants_first(built)
+        brief = brief or total > _LARGE_BYTES  # of those one copy is enough
         options = self._options(brief)
         weights = {}
         for name, array in built.arrays.items():
@@ -208,6 +214,36 @@ class OnnxSession:
             )
         sizes: dict[str, int] = {}
         return {info.name: _checked_input(info, feeds[info.name], sizes) for info in self.inputs}
+
+
+def _constants_first(built: Built) -> None:
+    """Dequantize large constants once for every reader, and in nodes that stand in front of all others.
+
+    ONNX Runtime goes from the outputs to the inputs and runs what stands last first. Behind what makes the other
+    input of a product, all weights would be dequantized before anything else runs; and one for two readers would stay until
+    the second of them. Either way all of them would lie in memory together.
+    """
+    nodes, early = list[Any](), list[Any]()
+    large = {
+        node.output[0]: node
+        for node in built.model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in built.arrays
+        if built.arrays[node.input[0]].nbytes > _LATE_BYTES
+    }
+    if not large:
+        return
+    for node in built.model.graph.node:
+        if node.output and node.output[0] in large:
+            continue
+        node = type(node).FromString(node.SerializeToString())
+        for index, name in enumerate(node.input):
+            if name in large:
+                own = type(node).FromString(large[name].SerializeToString())
+                own.name = own.output[0] = node.input[index] = f"{name}@{len(early)}"
+                early.append(own)
+        nodes.append(node)
+    del built.model.graph.node[:]
+    built.model.graph.node.extend([*early, *nodes])
 
 
 def _checked_input(info: InputInfo, array: Array, sizes: dict[str, int]) -> Array:

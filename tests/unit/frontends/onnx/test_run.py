@@ -12,6 +12,8 @@ from onnx import helper
 from quantforge.calibration.samples import InputInfo
 from quantforge.diagnostics import InputError
 from quantforge.frontends.onnx import OnnxExecutor, import_model, input_infos
+from quantforge.frontends.onnx import run as onnx_run
+from quantforge.frontends.onnx.build import build
 from quantforge.graph import Graph, QuantSpec
 from quantforge.graph.quantize import fake_quantize_value
 from quantforge.numerics.formats import INT8
@@ -143,3 +145,33 @@ def test_strings_pass_through() -> None:
     feeds = {"s": np.array(["a", "b"], object), "x": random(2)}
     found = session("y", "z", of=import_model(model(text))).run(feeds)
     assert found["y"].tolist() == ["a", "b"]
+
+
+def test_large_constants_are_dequantized_for_each_reader_and_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "g (float[n,64] x) => (float[n,64] y) { a = MatMul (x, w) b = Relu (a) c = MatMul (b, w) y = Add (c, a) }"
+    graph = import_model(model(text, w=random(64, 64) / 8))
+    graph.set_value(replace(graph.value("w"), quant=QuantSpec.power_of_two(INT8, 7)))
+    feeds = {"x": random(3, 64)}
+    want = OnnxExecutor(threads=1).session(graph, ["y"]).run(feeds)["y"].copy()
+    monkeypatch.setattr(onnx_run, "_LATE_BYTES", 1000)
+    built = build(graph)
+    onnx_run._constants_first(built)
+    types = [node.op_type for node in built.model.graph.node]
+    assert types[:2] == ["DequantizeLinear"] * 2 and types.count("DequantizeLinear") == 2
+    assert len({name for node in built.model.graph.node for name in node.output}) == len(types)
+    for brief in (False, True):
+        got = OnnxExecutor(threads=1).session(graph, ["y"], brief=brief).run(feeds)["y"]
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+def test_a_session_with_a_lot_of_weights_takes_them_as_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = import_model(
+        model("g (float[n,64] x) => (float[n,64] y) { y = MatMul (x, w) }", w=random(64, 64))
+    )
+    feeds = {"x": random(3, 64)}
+    plain = OnnxExecutor(threads=1).session(graph, ["y"])
+    monkeypatch.setattr(onnx_run, "_LARGE_BYTES", 1000)
+    large = OnnxExecutor(threads=1).session(graph, ["y"])
+    assert [i.name for i in plain._runtime.get_inputs()] == ["x"]
+    assert [i.name for i in large._runtime.get_inputs()] == ["x", "w"]
+    np.testing.assert_allclose(large.run(feeds)["y"], plain.run(feeds)["y"], rtol=1e-5)
