@@ -220,8 +220,8 @@ def _constants_first(built: Built) -> None:
     """Dequantize large constants once for every reader, and in nodes that stand in front of all others.
 
     ONNX Runtime goes from the outputs to the inputs and runs what stands last first. Behind what makes the other
-    input of a product, all weights would be dequantized before anything else runs; and one for two readers would stay until
-    the second of them. Either way all of them would lie in memory together.
+    input of a product, all weights would be dequantized before anything else runs; and one for two readers would
+    stay until the second of them. Either way all of them would lie in memory together.
     """
     nodes, early = list[Any](), list[Any]()
     large = {
