@@ -53,11 +53,11 @@ def correct_biases(
     notes = []
     for op in graph.ops:
         known = statistics.get(op.inputs[0]) if op.inputs else None
-        if known is not None and _correctable(graph, op) and _speaks_of(graph, op, known):
+        if known is not None and correctable(graph, op) and _speaks_of(graph, op, known):
             ahead = drifts.behind_sum(op)
             shift = mean_error(graph, op, known.mean, drifts.of(op.inputs[0]))
             ahead = ahead if ahead.size in (1, shift.size) else NOTHING
-            drifts.keep(op, [_move_bias(graph, op, shift + ahead, recipe) - ahead])
+            drifts.keep(op, [move_bias(graph, op, shift + ahead, recipe) - ahead])
             moved = np.abs(shift + ahead).max(initial=0.0)
             notes.append(Note(NAME, op.name, True, f"bias moved by up to {moved:.2g}"))
         else:
@@ -69,14 +69,14 @@ def mean_error(graph: Graph, op: Op, mean: Means, drift: Means) -> Means:
     """W' (E[x] + drift) - W E[x] of one layer, float64 [output channels]."""
     value = graph.value(op.inputs[1])
     weights, spec = value.const, value.quant
-    assert weights is not None and spec is not None  # noqa: S101  _correctable saw it
+    assert weights is not None and spec is not None  # noqa: S101  correctable saw it
     return _response(op, fake_quantize_value(weights, spec), mean + drift) - _response(op, weights, mean)
 
 
-def _move_bias(graph: Graph, op: Op, shift: Means, recipe: Recipe) -> Means:
+def move_bias(graph: Graph, op: Op, shift: Means, recipe: Recipe) -> Means:
     """Subtract `shift` from the bias of `op`; returns what its grid makes of the new one, minus the new one."""
     bias = graph.value(op.inputs[2])
-    assert bias.const is not None  # noqa: S101  _correctable saw it
+    assert bias.const is not None  # noqa: S101  correctable saw it
     wanted = bias.const - shift
     graph.set_value(replace(bias, const=wanted.astype(bias.const.dtype)))
     solve_bias(graph, op, recipe)
@@ -92,7 +92,7 @@ def _speaks_of(graph: Graph, op: Op, known: ChannelStatistics) -> bool:
     return is_depthwise(op) or known.mean.size == weights.shape[into]
 
 
-def _correctable(graph: Graph, op: Op) -> bool:
+def correctable(graph: Graph, op: Op) -> bool:
     """Quantized input and weights, a bias to move, one group or depthwise with multiplier 1."""
     out = output_channel_axis(op)
     if out is None or op.kind == "matmul" or graph.const(op, 2) is None:
@@ -109,7 +109,7 @@ def _response(op: Op, weights: Array, x: Means) -> Means:
     if is_depthwise(op):
         taps = tuple(axis for axis in range(weights.ndim) if axis not in (out, into))
         return np.asarray(weights.sum(axis=taps, dtype=np.float64).reshape(-1) * x)
-    assert out is not None and into is not None  # noqa: S101  _correctable saw it
+    assert out is not None and into is not None  # noqa: S101  correctable saw it
     spread = np.broadcast_to(x, weights.shape[into]).astype(weights.dtype)
     taps = tuple(axis for axis in range(weights.ndim - 1) if axis != out - (out > into))
     return np.asarray(np.tensordot(weights, spread, (into, 0)).sum(axis=taps, dtype=np.float64))

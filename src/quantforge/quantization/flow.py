@@ -43,6 +43,7 @@ from quantforge.quantization.channel_statistics import add_channel_sums
 from quantforge.quantization.clip_ends import with_clip_ends
 from quantforge.quantization.clip_fitting import with_relus
 from quantforge.quantization.constants import with_constants
+from quantforge.quantization.empirical_bias import correct_by_samples
 from quantforge.quantization.fine_tuning import Tuner, TuneTask, kept_for
 from quantforge.quantization.hardware import as_hardware
 from quantforge.quantization.int16_scales import with_int16_scales
@@ -244,10 +245,15 @@ def _solved(
     quantized, moved = align_positions(with_clip_ends(quantized, places, recipe), places, recipe)
     quantized, more = as_hardware(quantized, places, recipe)
     watch.lap("solve")
-    if not recipe.correct_bias or not look:
-        return quantized, (*chosen, *moved, *more)
-    quantized, corrected = correct_biases(quantized, session, look, recipe)
-    watch.lap("correct biases")
+    corrected: tuple[Note, ...] = ()
+    if recipe.correct_bias and look:
+        quantized, corrected = correct_biases(quantized, session, look, recipe)
+        watch.lap("correct biases")
+    if recipe.correct_bias_by_samples:
+        few = first_samples(look, LOOK_SAMPLES.stop // 2, False)
+        quantized, measured = correct_by_samples(base, quantized, executor, few, recipe)
+        corrected = (*corrected, *measured)
+        watch.lap("measure biases")
     return quantized, (*chosen, *moved, *more, *corrected)
 
 

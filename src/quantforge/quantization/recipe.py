@@ -274,6 +274,7 @@ class Recipe:
     equalize: Equalization | None = None
     correct_bias: bool = False
     refine: Refinement | None = None
+    correct_bias_by_samples: bool = False  # measured layer by layer, behind the analytic one: empirical_bias
     positions_by_output: bool = False  # powers of two by the error behind the layers, see output_positions
     finetune: FineTune | None = None
     output_margin: float = 0.0  # widens the ranges of graph outputs: samples to come exceed those seen
