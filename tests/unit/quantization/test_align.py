@@ -127,6 +127,9 @@ def test_an_input_and_output_with_one_spec_cannot_be_moved_apart() -> None:
         ("hard-sigmoid", -2, 9, (0, 9)),
         ("hard-swish", -2, 9, (0, 7)),
         ("hard-swish", 3, 10, (3, 10)),
+        ("hard-sigmoid", 18, 9, (15, 9)),
+        ("hard-sigmoid", -3, 20, (0, 14)),
+        ("hard-swish", 18, 2, (15, 7)),
     ],
 )
 def test_hard_activations_have_positions_that_their_constants_fit(

@@ -178,3 +178,11 @@ def test_a_hash_sees_constants_attributes_and_wiring() -> None:
     moved.replace_op(replace(graph.op("c2"), attrs={**graph.op("c2").attrs, "group": 2}))
     assert len({graph_hash(g) for g in (graph, other, moved)}) == 3
     assert graph_hash(network()) == graph_hash(graph)
+
+
+def test_work_of_an_unknown_shape_counts_nothing() -> None:
+    net = Net()
+    graph = net.done(net.conv("c", "x", 4))
+    assert macs_of(graph, graph.op("c")) == 4 * 3 * 9 * 36
+    graph.set_value(replace(graph.value("x"), shape=None))
+    assert macs_of(graph, graph.op("c")) == 0

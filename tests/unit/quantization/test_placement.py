@@ -201,3 +201,16 @@ def test_averages_over_dilated_windows_stay_float() -> None:
         floats = {found.op: found for found in place(graph, CPU_CNN).floats}
         assert ("p" in floats) == kept
         assert not kept or floats["p"].code == "Q0501"
+
+
+@pytest.mark.parametrize(("aligned", "separate"), [(True, False), (False, False), (False, True)])
+def test_what_a_concat_joins(aligned: bool, separate: bool) -> None:
+    net = Net()
+    joined = net.add("concat", "j", (net.conv("a", "x", 4), net.conv("b", "x", 4)), 8, axis=1)
+    graph = net.done(net.conv("c", joined, 4))
+    placement = replace(DPU_CNN.placement, align_join=aligned, separate_join=separate)
+    found = groups(place(graph, replace(DPU_CNN, placement=placement)))
+    parts = {"a.out", "b.out", "j.out"}
+    together = {group & parts for group in found if group & parts}
+    want = [parts] if aligned else [{"a.out"}, {"b.out"}, {"j.out"}] if separate else [{"j.out"}]
+    assert together == {frozenset(group) for group in want}

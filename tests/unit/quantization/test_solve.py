@@ -11,8 +11,8 @@ from quantforge.numerics.formats import BFLOAT16, INT8
 from quantforge.quantization.biases import bias_spec
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import SpecGroup
-from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Override, Recipe, TensorRule
-from quantforge.quantization.solve import output_value, solve, weight_spec
+from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Override, Recipe, ShiftLimits, TensorRule
+from quantforge.quantization.solve import output_value, solve, solve_bias, weight_spec
 from quantforge.quantization.weights import constant_spec
 from tests.networks import Net
 
@@ -81,3 +81,20 @@ def test_computed_weights_have_no_spec() -> None:
 def test_a_result_is_behind_the_activation_that_is_fused() -> None:
     graph = solved(DPU_CNN)
     assert [output_value(graph, graph.op(name)) for name in ("c1", "r", "c2")] == ["r.out", "r.out", "c2.out"]
+
+
+@pytest.mark.parametrize("leaky", [False, True])
+def test_a_bias_in_front_of_a_leaky_relu_is_never_shifted_right(leaky: bool) -> None:
+    net = Net()
+    graph = net.done(net.add("leaky-relu", "l", (net.conv("c", "x", 4),), alpha=0.1))
+    tiny = graph.value("c.b")
+    graph.set_value(replace(tiny, const=np.full(4, 1e-9, np.float32)))
+    limits = replace(DPU_CNN.shift_limits or ShiftLimits(), leaky_bias=leaky)
+    recipe = replace(DPU_CNN, shift_limits=limits)
+    for name, place_of in (("x", 4), ("c.w", 3), ("l.out", 5)):
+        graph.set_value(replace(graph.value(name), quant=QuantSpec.power_of_two(INT8, place_of)))
+    solve_bias(graph, graph.op("c"), recipe)
+    found = graph.value("c.b").quant
+    assert found is not None and found.position is not None
+    shift = 4 + 3 - found.position
+    assert shift == (0 if leaky else min(0, 4 + 3 - 5 - 16))

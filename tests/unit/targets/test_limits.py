@@ -70,3 +70,29 @@ def test_a_zero_point_of_128_counts_and_a_float_scale_does_not() -> None:
 def test_what_is_not_quantized_is_passed_over() -> None:
     assert broken(conv()) == []
     assert broken(with_positions(conv(), x=40)) == []
+
+
+def test_shifts_of_biases() -> None:
+    def biased(position: int, *, leaky: bool = False) -> list[str]:
+        net = Net()
+        hidden = net.conv("c", "x", 4)
+        graph = net.done(net.add("leaky-relu" if leaky else "relu", "r", (hidden,)))
+        return broken(with_positions(graph, x=5, c_w=7, r_out=4, c_b=position))
+
+    assert biased(12) == biased(20) == biased(-3) == []  # shift_bias of 0, -8 and 15, with shift_cut 8
+    assert biased(21) == ["c: shift_bias of -9 bits, not -8..15"]
+    assert biased(-4) == ["c: shift_bias of 16 bits, not -8..15"]
+    assert biased(13, leaky=True) == ["c: shift_bias of -1 bits, not 0..15"]
+
+
+def test_hard_sigmoids_and_swishes() -> None:
+    net = Net()
+    gate = net.add("hard-sigmoid", "h", ("x",), alpha=1 / 6)
+    graph = net.done(net.add("eltwise-mul", "m", ("x", gate)))
+    assert broken(with_positions(graph, x=15, h_out=7, m_out=7)) == []
+    assert broken(with_positions(graph, x=16, h_out=6, m_out=6)) == [
+        "h: hard_sigmoid_in of 16 bits, not 0..15",
+        "h: hard_sigmoid_out of 6 bits, not 7..127",
+        "m: shift_swish of 16 bits, not 0..15",
+    ]
+    assert "h: hard_sigmoid of -1 bits, not 0..31" in broken(with_positions(graph, x=0, h_out=15, m_out=7))
