@@ -1,10 +1,10 @@
 """Results of clips end where the clips do, for those that are to become ReLUs.
 
-    largest stored number = (qmax - zero point) * 2**-p:   the largest p with which it is at least 63/64 of the maximum
+    largest stored number = (qmax - zero point) * 2**-p:   the largest p with at least 63/64 of the maximum
 
-Values pile up at the maximum of a clip, so that least error often asks for a coarser scale, which reaches to twice the
-maximum. Once the clip is a ReLU (`passes.dpu_clip`), values in between would pass: 127/64 is a good place for a clip at
-2 to end, 127/32 is none. Where no power of two comes near, as for 6, the scale stays.
+Values pile up at the maximum of a clip, so that least error often asks for a coarser scale, which reaches to twice
+the maximum. Once the clip is a ReLU (`passes.dpu_clip`), values in between would pass: 127/64 is a good place for a
+clip at 2 to end, 127/32 is none. Where no power of two comes near, as for 6, the scale stays.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _NEAR = 1.0 - 1.0 / 64.0
 def with_clip_ends(graph: Graph, places: Places, recipe: Recipe) -> Graph:
     """A copy of a solved `graph` with such specs of clips from 0, and biases solved for them.
 
-    Unless `recipe.dpu_arithmetic` asks for ReLUs in their place the graph itself is returned. What shares a spec with a
-    clip gets the same, if clips with one maximum alone decide it.
+    Unless `recipe.dpu_arithmetic` asks for ReLUs in their place the graph itself is returned. What shares a spec with
+    a clip gets the same, if clips with one maximum alone decide it.
     """
     if recipe.dpu_arithmetic is None or not recipe.dpu_arithmetic.clip:
         return graph
@@ -56,7 +56,7 @@ def _end(op: Op | None) -> float | None:
 
 
 def _ending_at(spec: QuantSpec, end: float) -> QuantSpec | None:
-    """`spec` on the finest power of two that still reaches the neighbourhood of `end`; None where that is the same."""
+    """`spec` on the finest power of two that still comes near `end`; None where that is the same."""
     position = position_of_scale(spec.scale[0])
     if position is None or not isinstance(spec.format, IntFormat) or spec.axis is not None:
         return None
