@@ -186,30 +186,42 @@ def _run(
         graph, reader, inner = quantize_subgraphs(graph, reader, recipe, providers)
     if options.quant_format is VitisQuantFormat.BFPFixNeuron:
         blocks = attributes_from(options.extra)
-        stored, report = store_in_blocks(graph, reader, recipe.with_overrides(overrides), blocks, providers)
-        emit(stored, job.output, recipe=recipe.name, external_data=external_data)
-        return replace(report, notices=(*report.notices, *notices_of(stored, options)))
-    form = form_of(options)
-    result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers, form=form)
+        made, report = store_in_blocks(graph, reader, recipe.with_overrides(overrides), blocks, providers)
+    else:
+        form = form_of(options)
+        result = quantize(graph, reader, recipe=recipe, overrides=overrides, providers=providers, form=form)
+        name = str(job.model) if isinstance(job.model, str | PathLike) else graph.name
+        made, report = result.graph, replace(result.report, model=name)
+    report = replace(report, notes=(*report.notes, *inner))
+    return _written(job, options, model, made, report, external_data)
+
+
+def _written(
+    job: _Job,
+    options: Options,
+    model: Any,
+    made: Graph,
+    report: QuantizationReport,
+    external_data: bool | None,
+) -> QuantizationReport:
+    """Write the quantized graph `made` of `model`, and complete the report."""
     lost: list[str] = []
     finish: list[Callable[[Any], None]] = [dedicate_pairs] if options.extra["DedicatedQDQPair"] else []
     if not options.extra["RemoveInputInit"]:
-        finish.append(listing(input_constants(model), result.graph, lost))
-    emit(result.graph, job.output, recipe.name, external_data, form, lambda made: _each(finish, made))
-    name = str(job.model) if isinstance(job.model, str | PathLike) else graph.name
-    notices = (*result.report.notices, *notices_of(result.graph, options))
-    notices = (*notices, lost_notice(lost)) if lost else notices
-    report = replace(result.report, model=name, notices=notices, notes=(*result.report.notes, *inner))
+        finish.append(listing(input_constants(model), made, lost))
+
+    def change(proto: Any) -> None:
+        for step in finish:
+            step(proto)
+
+    emit(made, job.output, report.recipe, external_data, form_of(options), change)
+    notices = (*report.notices, *notices_of(made, options), *([lost_notice(lost)] if lost else []))
+    report = replace(report, notices=notices)
     if job.debug:
-        write_debug_file(job.output, result.graph, report)
+        write_debug_file(job.output, made, report)
         for note in report.notes:
             logger.debug("%s", note)
     return report
-
-
-def _each(changes: Sequence[Callable[[Any], None]], model: Any) -> None:
-    for change in changes:
-        change(model)
 
 
 def native_type(op: Op) -> str:

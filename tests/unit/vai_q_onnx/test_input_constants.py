@@ -74,3 +74,17 @@ def test_weights_in_float_can_be_given_too(tmp_path: Path) -> None:
 
 def test_many_names_are_counted() -> None:
     assert "a, b, c, d and 2 more folded" in str(lost_notice(list("abcdef")))
+
+
+def test_in_blocks_too(tmp_path: Path) -> None:
+    path = tmp_path / "q.onnx"
+    arguments: dict[str, Any] = {
+        "quant_format": vai_q_onnx.VitisQuantFormat.BFPFixNeuron,
+        "print_summary": False,
+    }
+    vai_q_onnx.quantize_static(
+        proto(), path, Reader(), extra_options={"RemoveInputInit": False}, debug_mode=True, **arguments
+    )
+    names = [value.name for value in onnx.load(path).graph.input]
+    assert names[0] == "x" and "w" in names, "weights are stored as they were, in front of BFPFixNeuron"
+    assert (tmp_path / "q.onnx.debug.txt").exists()
