@@ -1,6 +1,6 @@
 """The steps from the plainest quantization to the most accurate one, as data.
 
-    base, equalize, bias-correct, positions, refine, round, then the worst layers in 16 bits, then in float
+    base, equalize, bias-correct, bias-by-samples, positions, refine, round, then the worst layers wider
 
 Every step is a change of the recipe. A step that does not help is dropped from what follows; widening goes on, a few
 layers at a time, until the goal is met. Equalization scales channels, which relu6 forbids: that step puts relu in its
@@ -64,6 +64,7 @@ def _equalized(recipe: Recipe, asked: Recipe) -> Recipe:
 STEPS = (
     Step("equalize", _equalized),
     Step("bias-correct", lambda recipe, asked: replace(recipe, correct_bias=True)),
+    Step("bias-by-samples", lambda recipe, asked: replace(recipe, correct_bias_by_samples=True)),
     Step(
         "positions",
         lambda recipe, asked: replace(recipe, positions_by_output=True),
@@ -80,6 +81,7 @@ def base_recipe(asked: Recipe, hold_out: int) -> Recipe:
         asked,
         equalize=None,
         correct_bias=False,
+        correct_bias_by_samples=False,
         replace_relu6=False,
         positions_by_output=False,
         refine=None,

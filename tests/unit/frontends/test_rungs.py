@@ -51,7 +51,7 @@ def test_who_shares_statistics(tmp_path: Path) -> None:
     path = sketches_for(tmp_path, PLAIN)
     wide = Override(op="logits", format=CPU_CNN.activations.format)
     same = [
-        replace(PLAIN, correct_bias=True),
+        replace(PLAIN, correct_bias=True, correct_bias_by_samples=True),
         replace(PLAIN, refine=Refinement()),
         PLAIN.with_overrides((wide,)),
     ]

@@ -31,7 +31,14 @@ def test_the_steps_build_up_what_was_asked_for() -> None:
         recipe = step.lay(recipe, asked)
     assert recipe.equalize == Equalization(sweeps=7) and recipe.replace_relu6 and recipe.correct_bias
     assert recipe.refine is not None and recipe.finetune is not None
-    assert [step.name for step in STEPS] == ["equalize", "bias-correct", "positions", "refine", "round"]
+    assert [step.name for step in STEPS] == [
+        "equalize",
+        "bias-correct",
+        "bias-by-samples",
+        "positions",
+        "refine",
+        "round",
+    ]
 
 
 def test_a_step_says_what_it_lacks() -> None:
