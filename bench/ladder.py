@@ -2,13 +2,15 @@
 
 MobileNetV2 on CIFAR-10 (82.83 % in float), int8 and 4-bit weights beside 8-bit activations, powers of two, one scale
 per tensor. Top-1 is of the fixed-point module on all 10,000 test images. Calibration sees 512 training images; fast
-fine-tuning the same; training begins at what that found and sees all 50,000 three times (`bench.training`).
-Everything was chosen on the last 2,000 training images (``--choose`` trains on the others and judges on these).
+fine-tuning the same; training begins at what that found and sees 48,000 three times (`bench.training`). What it
+gives is taken where it lowers the cross entropy of the last 2,000 training images, which it does not see; else the
+weights stay as they were tuned. Rates were chosen on the same images (``--choose`` leaves them out of all else).
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import importlib.util
 import json
 import sys
@@ -142,7 +144,16 @@ def trained(setting: Setting) -> Any:
         tuned(setting)
     trainable = processor.trainable_model(calib_dir=files)
     trainable.to(memory_format=LAYOUT)
-    train(trainable, model, setting.learned, setting.training)
+    seen, held = setting.learned.part(slice(0, -HELD_OUT)), setting.learned.part(slice(-HELD_OUT, None))
+    start = copy.deepcopy(trainable.eval().state_dict())
+    before = judged(trainable, held)[1]
+    train(trainable, model, seen, setting.training)
+    after = judged(trainable, held)[1]
+    print(
+        f"  cross entropy of {len(held)} images held out: {before:.4f} before, {after:.4f} after", flush=True
+    )
+    if after > before:
+        trainable.load_state_dict(start)
     return processor.to_deployable(trainable, setting.work / "trained")
 
 

@@ -66,6 +66,7 @@ def test_the_weights_are_the_mean_of_the_last_steps() -> None:
 def test_every_rung_gives_a_module_in_fixed_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ladder, "float_model", small)
     monkeypatch.setattr(ladder, "CALIBRATION", 32)
+    monkeypatch.setattr(ladder, "HELD_OUT", 8)
     images = Images(pixels(32), torch.arange(32) % 4)
     setting = ladder.Setting("w4a8", images, images, Training(epochs=1, batch=16), tmp_path)
     rows = {rung: ladder.climb(setting, rung) for rung in ladder.RUNGS}
@@ -75,6 +76,19 @@ def test_every_rung_gives_a_module_in_fixed_point(tmp_path: Path, monkeypatch: p
     info = (tmp_path / "tuned" / "quant_info.json").read_text("utf-8")
     assert '"Small::conv1.weight": [[4,' in info and '"Small::conv1.bias": [[8,' in info
     assert (tmp_path / "trained" / "deployable.pth").exists()
+
+
+def test_training_that_makes_it_worse_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder, "float_model", small)
+    monkeypatch.setattr(ladder, "CALIBRATION", 32)
+    monkeypatch.setattr(ladder, "HELD_OUT", 16)
+    images = Images(pixels(48), torch.arange(48) % 4)
+    wild = Training(epochs=1, batch=16, weight_rate=10.0)
+    setting = ladder.Setting("int8", images, images, wild, tmp_path)
+    tuned, trained = ladder.tuned(setting), ladder.trained(setting)
+    x = normalized(images.pixels)
+    with torch.no_grad():
+        torch.testing.assert_close(trained(x), tuned(x), rtol=0, atol=0.05 * float(tuned(x).abs().max()))
 
 
 def test_results_are_kept_by_rung(tmp_path: Path) -> None:
