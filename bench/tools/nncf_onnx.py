@@ -1,4 +1,4 @@
-"""NNCF for ONNX models: its post-training quantization with its defaults. Options: `preset` and `model_type`, names."""
+"""NNCF for ONNX models: post-training quantization with its defaults. Options: `preset` and `model_type`, names."""
 
 from __future__ import annotations
 

@@ -130,8 +130,8 @@ class Placement:
     With `force_moves` operators that move data are quantized even where neither side is.
 
     With `units` operators that together are one function (GELU, layer normalization, the softmax of attention, a
-    product with its bias; see `passes.units`) are quantized as one: nothing between them carries a spec. Without, that
-    holds for masked scores of attention alone, whose mask never carries one.
+    product with its bias; see `passes.units`) are quantized as one: nothing between them carries a spec. Without,
+    that holds for masked scores of attention alone, whose mask never carries one.
 
     With `inputs_only` just what products compute on, with weights or with each other, carries a spec, and the tables
     of look-ups: sums, activations and normalizations between two products are in float, on unrounded numbers.
