@@ -53,7 +53,7 @@ class FineTune:
     fit_grids: bool = True
     positions: bool = True
     layers: bool = True
-    epochs: int = 4
+    epochs: int = 1
     batch: int = 32
     weight_rate: float = 0.002
     bias_rate: float = 0.006
