@@ -168,17 +168,18 @@ def sketches_for(folder: Path | None, recipe: Recipe) -> Path | None:
     per_batch = any(override.statistic is not None for override in recipe.overrides)
     if folder is None or per_batch or any(needs_history(rule) for rule in rules):
         return None
-    floats = tuple(override for override in recipe.overrides if override.keep_float)
-    rewritten = recipe.dpu_structure is not None  # which ops a pass may rewrite depends on all overrides
-    overrides = recipe.overrides if rewritten else floats
-    plain = replace(
-        recipe,
-        correct_bias=False,
-        correct_bias_by_samples=False,
-        positions_by_output=False,
-        refine=None,
-        output_margin=0.0,
-        overrides=overrides,
-    )
+    plain = recipe
+    if (
+        recipe.finetune is None and recipe.dpu_structure is None
+    ):  # those prepare by formats and by all overrides
+        plain = replace(
+            recipe,
+            correct_bias=False,
+            correct_bias_by_samples=False,
+            positions_by_output=False,
+            refine=None,
+            output_margin=0.0,
+            overrides=tuple(override for override in recipe.overrides if override.keep_float),
+        )
     digest = hashlib.blake2b(recipe_text(plain).encode(), digest_size=8).hexdigest()
     return folder / f"sketches-{digest}.npz"

@@ -12,6 +12,7 @@ import pytest
 from quantforge.calibration.methods import Statistic
 from quantforge.diagnostics import InputError
 from quantforge.frontends.rungs import from_the_start, judged, quantized_by, run_rung, sketches_for
+from quantforge.quantization.fine_tuning import FineTune
 from quantforge.quantization.plan import plan_of
 from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Equalization, Override, Refinement
 from tests.unit.frontends.digits import labels, trial
@@ -61,6 +62,8 @@ def test_who_shares_statistics(tmp_path: Path) -> None:
         PLAIN.with_overrides((Override(op="logits", keep_float=True),)),
     ]
     assert all(sketches_for(tmp_path, recipe) != path for recipe in others)
+    tuned = replace(PLAIN, finetune=FineTune())  # grids are fitted to formats
+    assert len({sketches_for(tmp_path, r) for r in (tuned, tuned.with_overrides((wide,)), PLAIN)}) == 3
     over_batches = replace(PLAIN, activations=replace(PLAIN.activations, statistic=Statistic.MEAN))
     assert sketches_for(tmp_path, over_batches) is None and sketches_for(None, PLAIN) is None
 
