@@ -35,7 +35,7 @@ def test_roles(kind: str) -> None:
 
 def test_every_row_is_under_its_kind() -> None:
     assert all(row.kind == kind for kind, row in KINDS.items())
-    assert len(KINDS) == 83
+    assert len(KINDS) == 84
 
 
 def test_weighted_kinds_name_their_weight_axes() -> None:

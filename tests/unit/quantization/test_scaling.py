@@ -11,7 +11,7 @@ from quantforge.quantization.recipe import DPU_CNN, Recipe
 from quantforge.quantization.scaling import fits_grids, scale_layers
 from tests.networks import Net
 
-FEEDS = [{"x": np.random.default_rng(0).normal(size=(4, 3, 6, 6)).astype(np.float32)}]
+FEEDS = [{"x": 1.3 * np.random.default_rng(0).normal(size=(4, 3, 6, 6)).astype(np.float32)}]
 
 
 def made_by(recipe: Recipe) -> set[str]:

@@ -5,7 +5,7 @@ from quantforge.ops.registry import KINDS
 
 # XIR has no operator for these; they are kept as ONNX nodes.
 NOT_IN_XIR = {
-    "abs", "eltwise-pow", "erf", "expand", "fake-quantize", "layernorm", "log", "log-softmax",
+    "abs", "dpu-softmax", "eltwise-pow", "erf", "expand", "fake-quantize", "layernorm", "log", "log-softmax",
     "reciprocal", "reduction-min", "softplus", "sqrt", "tile", "where",
 }  # fmt: skip
 
