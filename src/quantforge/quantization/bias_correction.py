@@ -6,7 +6,8 @@ input it gets. Its output is off on average by W' E[x'] - W E[x] per output chan
 takes that out. E[x'] = E[x] + drift(x), and the drift of a value is followed from the inputs down (`drift`).
 A layer that only feeds a sum makes up for more: what the other operands have drifted, and what rounding the sum
 will add. Without that a residual stream that rounds half up rises by up to a quarter of a step with every sum.
-A kernel is summed over its taps, which leaves out the borders.
+A kernel is summed over its taps, which leaves out the borders. Where a product and its bias are two operators, the
+constant of the sum is moved (`layer_bias`).
 Why: rounding errors of weights and of small activations do not average out; their mean adds up layer by layer.
 Cost: one run of a few samples of the float network, and one pass over the weights; no quantized run.
 When it hurts: with too few samples of wild data.
@@ -16,7 +17,6 @@ Reference: Nagel et al., Data-Free Quantization Through Weight Equalization and 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,8 +27,8 @@ from quantforge.ops.channels import WEIGHTED, input_channel_axis, is_depthwise, 
 from quantforge.passes.result import Note
 from quantforge.quantization.channel_statistics import ChannelStatistics, Means, channel_statistics
 from quantforge.quantization.drift import NOTHING, Drifts
+from quantforge.quantization.layer_bias import layer_biases, move_bias
 from quantforge.quantization.recipe import Recipe
-from quantforge.quantization.solve import solve_bias
 
 NAME = "correct-bias"
 
@@ -50,14 +50,15 @@ def correct_biases(
     graph = graph.copy()
     statistics = channel_statistics(graph, session, samples)
     drifts = Drifts(graph, statistics)
-    notes = []
+    biases, notes = layer_biases(graph), []
     for op in graph.ops:
         known = statistics.get(op.inputs[0]) if op.inputs else None
-        if known is not None and correctable(graph, op) and _speaks_of(graph, op, known):
-            ahead = drifts.behind_sum(op)
+        bias = biases.get(op.name)
+        if known is not None and bias is not None and correctable(graph, op) and _speaks_of(graph, op, known):
+            ahead = drifts.behind_sum(graph.op(bias.holder))
             shift = mean_error(graph, op, known.mean, drifts.of(op.inputs[0]))
             ahead = ahead if ahead.size in (1, shift.size) else NOTHING
-            drifts.keep(op, [move_bias(graph, op, shift + ahead, recipe) - ahead])
+            drifts.keep(op, [move_bias(graph, bias, shift + ahead, recipe) - ahead])
             moved = np.abs(shift + ahead).max(initial=0.0)
             notes.append(Note(NAME, op.name, True, f"bias moved by up to {moved:.2g}"))
         else:
@@ -73,17 +74,6 @@ def mean_error(graph: Graph, op: Op, mean: Means, drift: Means) -> Means:
     return _response(op, fake_quantize_value(weights, spec), mean + drift) - _response(op, weights, mean)
 
 
-def move_bias(graph: Graph, op: Op, shift: Means, recipe: Recipe) -> Means:
-    """Subtract `shift` from the bias of `op`; returns what its grid makes of the new one, minus the new one."""
-    bias = graph.value(op.inputs[2])
-    assert bias.const is not None  # noqa: S101  correctable saw it
-    wanted = bias.const - shift
-    graph.set_value(replace(bias, const=wanted.astype(bias.const.dtype)))
-    solve_bias(graph, op, recipe)
-    spec = graph.value(bias.name).quant
-    return NOTHING if spec is None else np.asarray(fake_quantize_value(wanted, spec) - wanted)
-
-
 def _speaks_of(graph: Graph, op: Op, known: ChannelStatistics) -> bool:
     """Whether the statistics of a layer's input count its input channels; not so for matrices of over 3 axes."""
     into, weights = input_channel_axis(op), graph.const(op, 1)
@@ -93,9 +83,9 @@ def _speaks_of(graph: Graph, op: Op, known: ChannelStatistics) -> bool:
 
 
 def correctable(graph: Graph, op: Op) -> bool:
-    """Quantized input and weights, a bias to move, one group or depthwise with multiplier 1."""
+    """Quantized input and weights, one group or depthwise with multiplier 1."""
     out = output_channel_axis(op)
-    if out is None or op.kind == "matmul" or graph.const(op, 2) is None:
+    if out is None:
         return False
     x, weights = graph.value(op.inputs[0]), graph.value(op.inputs[1])
     if weights.const is None or weights.quant is None or x.quant is None:

@@ -20,8 +20,9 @@ import numpy as np
 from quantforge.graph import Array, Graph, Op
 from quantforge.graph.execution import Executor, Feeds
 from quantforge.passes.result import Note
-from quantforge.quantization.bias_correction import correctable, move_bias
+from quantforge.quantization.bias_correction import correctable
 from quantforge.quantization.channel_statistics import Means, channel_axis
+from quantforge.quantization.layer_bias import layer_biases, move_bias
 from quantforge.quantization.recipe import Recipe
 
 NAME = "measure-bias"
@@ -40,14 +41,18 @@ def correct_by_samples(
         recipe: How biases are quantized.
     """
     graph, notes = graph.copy(), []
-    layers = [op for op in graph.ops if correctable(graph, op) and base.has_value(op.outputs[0])]
+    layers = {
+        bias.holder: bias
+        for name, bias in layer_biases(graph).items()
+        if correctable(graph, graph.op(name)) and base.has_value(bias.result(graph))
+    }
     batches = [{name: np.array(array) for name, array in feeds.items()} for feeds in samples]
     if not layers or not batches:
         return graph, ()
-    wanted = _means(base, executor, [op.outputs[0] for op in layers], batches)
+    wanted = _means(base, executor, [bias.result(graph) for bias in layers.values()], batches)
     live: list[dict[str, Array]] = [dict(feeds) for feeds in batches]
     done: set[str] = set()
-    for ops in _segments(graph, {op.name for op in layers}):
+    for ops in _segments(graph, set(layers)):
         last, done = ops[-1], done | {op.name for op in ops}
         found = _run(graph, executor, ops, done, live)
         if last.outputs[0] in wanted:
@@ -55,11 +60,12 @@ def correct_by_samples(
                 _mean([rows[last.outputs[0]] for rows in found], graph, last.outputs[0])
                 - wanted[last.outputs[0]]
             )
-            move_bias(graph, last, error, recipe)
+            bias = layers[last.name]
+            move_bias(graph, bias, error, recipe)
             notes.append(
-                Note(NAME, last.name, True, f"bias moved by up to {np.abs(error).max(initial=0.0):.2g}")
+                Note(NAME, bias.layer, True, f"bias moved by up to {np.abs(error).max(initial=0.0):.2g}")
             )
-            found = _run(graph, executor, ops, done, live)
+            found = _run(graph, executor, [graph.op(op.name) for op in ops], done, live)
         for rows, new in zip(live, found, strict=True):
             rows.update(new)
             for name in [name for name in rows if not _is_read(graph, name, done)]:
@@ -68,7 +74,7 @@ def correct_by_samples(
 
 
 def _segments(graph: Graph, layers: set[str]) -> Iterator[list[Op]]:
-    """The ops in order, each part up to a layer; those behind the last one are left out."""
+    """The ops in order, each part up to a layer's result; those behind the last one are left out."""
     part: list[Op] = []
     for op in graph.ops:
         part.append(op)

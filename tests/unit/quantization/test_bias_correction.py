@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from quantforge.frontends.onnx import import_model
 from quantforge.graph import Graph, QuantSpec
 from quantforge.numerics.formats import INT8, IntFormat
 from quantforge.numerics.rounding import Rounding
@@ -13,6 +14,7 @@ from quantforge.quantization.places import SpecGroup
 from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Recipe, TensorRule
 from quantforge.quantization.solve import solve
 from tests.networks import Net
+from tests.unit.frontends.onnx.text_models import model, random
 
 
 def network() -> Graph:
@@ -60,6 +62,24 @@ def test_a_matrix_of_four_axes_keeps_its_bias():
     corrected, notes = correct_biases(quantized, Interpreter().session(base, names), [feeds()], DPU_CNN)
     assert notes == ()
     np.testing.assert_array_equal(corrected.value("l.b").const, base.value("l.b").const)
+
+
+@pytest.mark.parametrize("units", [True, False])
+def test_a_bias_behind_a_product_is_moved(units: bool):
+    """The sum's constant takes what the product is off; with units it is in float, else it has a spec of its own."""
+    text = "agraph (float[N,T,8] x) => (float[N,T,6] y) { p = MatMul (x, w) q = Add (p, b) y = Relu (q) }"
+    base = import_model(model(text, w=random(8, 6), b=random(6)))
+    recipe = replace(CPU_CNN, placement=replace(CPU_CNN.placement, units=units))
+    quantized = solve(base, place(base, recipe), recipe, lambda group, rule: QuantSpec.power_of_two(INT8, 1))
+    batch = {"x": random(16, 9, 8, seed=4) + np.float32(0.7)}
+    corrected, notes = correct_biases(quantized, Interpreter().session(base, ["x", "y"]), [batch], recipe)
+    assert len(notes) == 1 and (corrected.value("b").quant is None) is units
+
+    def error(graph: Graph) -> float:
+        runs = [Interpreter().session(each, ["q"]).run(batch)["q"].copy() for each in (base, graph)]
+        return float(np.abs((runs[1] - runs[0]).mean(axis=(0, 1))).mean())
+
+    assert error(corrected) < (0.3 if units else 0.8) * error(quantized)
 
 
 @pytest.mark.parametrize("rounding", [Rounding.HALF_UP, Rounding.HALF_AWAY, Rounding.HALF_EVEN], ids=str)

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import quantforge
 from quantforge.graph import Graph
 from quantforge.numerics.formats import IntFormat
 from quantforge.ops.interpreter import Interpreter
 from quantforge.quantization.empirical_bias import correct_by_samples
 from quantforge.quantization.flow import Quantized, quantize_graph
-from quantforge.quantization.recipe import DPU_CNN
+from quantforge.quantization.recipe import CPU_TRANSFORMER, DPU_CNN
 from tests.networks import Net
+from tests.unit.frontends.onnx.text_models import model, random, run
 from tests.unit.quantization.test_fine_tuning import source
 
 COARSE = replace(
@@ -73,3 +75,19 @@ def test_as_a_choice_of_the_recipe(solved: Quantized) -> None:
     assert solved.measurement is not None and found.measurement is not None
     noise = [one.measurement.accumulated["c3.out"].noise for one in (solved, found)]  # type: ignore[union-attr]
     assert noise[1] < noise[0]
+
+
+def test_constants_of_sums_behind_products_move() -> None:
+    text = """agraph (float[N,T,8] x) => (float[N,T,6] y) {
+        p = MatMul (x, w) q = Add (p, b) r = Relu (q) s = MatMul (r, v) y = Add (s, c) }"""
+    made = model(text, w=random(8, 6), b=random(6), v=random(6, 6, seed=1), c=random(6, seed=2))
+    feeds = [{"x": random(4, 5, 8, seed=seed)} for seed in (6, 7)]
+    four = replace(CPU_TRANSFORMER.activations, format=IntFormat(4))
+    recipe = replace(CPU_TRANSFORMER, smooth=None, activations=four, correct_bias=False)
+    off = []
+    for samples in (False, True):
+        chosen = replace(recipe, correct_bias_by_samples=samples)
+        found = quantforge.quantize(made, feeds, recipe=chosen).model
+        exact, rounded = (np.concatenate([run(each, one)[0] for one in feeds]) for each in (made, found))
+        off.append(np.abs((rounded - exact).mean(axis=(0, 1))).max())
+    assert off[1] < 0.1 * off[0]
