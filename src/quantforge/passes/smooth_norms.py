@@ -75,7 +75,7 @@ def smooth_norms(
 
 def smoothable(graph: Graph) -> tuple[str, ...]:
     """The values whose ranges `smooth_norms` can use."""
-    return tuple(norm.value for norm in _norms(graph)[0] if _products(graph, norm.value))
+    return tuple(norm.value for norm in _norms(graph)[0] if products_reading(graph, norm.value))
 
 
 def _norms(graph: Graph) -> tuple[list[Norm], list[Note]]:
@@ -111,7 +111,7 @@ def _vectors(graph: Graph, value: str, names: tuple[str, ...]) -> Iterator[tuple
 
 
 def _refusal(graph: Graph, norm: Norm, ranges: Mapping[str, Channels], restore: bool) -> str | None:
-    products = _products(graph, norm.value)
+    products = products_reading(graph, norm.value)
     if not products:
         return "no product with weights reads it"
     if norm.value in graph.outputs:
@@ -124,7 +124,7 @@ def _refusal(graph: Graph, norm: Norm, ranges: Mapping[str, Channels], restore: 
     return None
 
 
-def _products(graph: Graph, value: str) -> list[Op]:
+def products_reading(graph: Graph, value: str) -> list[Op]:
     """The products with constant weights that multiply `value`."""
     return [
         op
@@ -140,7 +140,7 @@ def _products(graph: Graph, value: str) -> list[Op]:
 
 def _scale(graph: Graph, norm: Norm, reach: Channels, alpha: float) -> Channels:
     """s, with 1 for channels that have no range."""
-    tops = [_row_tops(graph, op) for op in _products(graph, norm.value)]
+    tops = [_row_tops(graph, op) for op in products_reading(graph, norm.value)]
     weights: Channels = np.max(tops, axis=0)
     usable = (reach > _NOTHING) & (weights > _NOTHING)
     scale = np.ones(len(reach))
@@ -153,23 +153,28 @@ def _scale(graph: Graph, norm: Norm, reach: Channels, alpha: float) -> Channels:
 def _row_tops(graph: Graph, op: Op) -> Channels:
     weights = graph.const(op, 1)
     axis = input_channel_axis(op)
-    assert weights is not None and axis is not None  # noqa: S101  _products saw them
+    assert weights is not None and axis is not None  # noqa: S101  products_reading saw them
     return np.asarray(np.abs(weights).max(axis=1 - axis), np.float64)
 
 
 def _absorb(graph: Graph, norm: Norm, scale: Channels) -> Iterator[str]:
     """Divide the norm by `scale`, multiply what reads it; yields the operators that changed."""
-    products = _products(graph, norm.value)
+    products = products_reading(graph, norm.value)
     chosen = {op.name for op in products}
     others = [op for op in graph.consumers(norm.value) if op.name not in chosen]
     for name, index in norm.parameters:
         _set_constant(graph, graph.op(name), index, 1.0 / scale)
         yield name
+    yield from scale_inputs(graph, products, scale)
+    if others:
+        yield _restore(graph, norm, scale, others)
+
+
+def scale_inputs(graph: Graph, products: list[Op], scale: Channels) -> Iterator[str]:
+    """Multiply the weights of `products` by `scale` [input channels]; yields the operators that changed."""
     for op in products:
         _set_constant(graph, op, 1, scale if input_channel_axis(op) == 1 else scale[:, None])
         yield op.name
-    if others:
-        yield _restore(graph, norm, scale, others)
 
 
 def _set_constant(graph: Graph, op: Op, index: int, factor: Channels) -> None:

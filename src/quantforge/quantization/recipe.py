@@ -94,16 +94,21 @@ class Refinement:
 
 @dataclass(frozen=True)
 class Smoothing:
-    """SmoothQuant before calibration; see `passes.smooth_norms`.
+    """SmoothQuant before calibration; see `passes.smooth_norms` and `passes.smooth_gelus`.
 
-    `alpha`, 0 to 1, is the share of outlier channels that goes from activations into weights.
+    `alpha`, 0 to 1, is the share of outlier channels that goes from activations into weights. Channels of GELUs
+    reach no farther than `gelu_reach` times the largest one did; 1 leaves them as they are.
     """
 
     alpha: float = 0.5
+    gelu_reach: float = 0.25
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.alpha <= 1.0:
             raise InputError("Q0531", "smooth.alpha", f"{self.alpha}", "a number from 0 to 1", "alpha = 0.5")
+        if not 0.0 < self.gelu_reach <= 1.0:
+            found, wanted = f"{self.gelu_reach}", "a number from 0 to 1, above 0"
+            raise InputError("Q0531", "smooth.gelu_reach", found, wanted, "gelu_reach = 0.25")
 
 
 @dataclass(frozen=True)
@@ -314,7 +319,8 @@ CPU_TRANSFORMER = Recipe(
     activations=TensorRule(UINT8, symmetric=False),
     weights=TensorRule(INT8, per_channel=True),
     placement=TRANSFORMER_PLACEMENT,
-    smooth=Smoothing(),
+    smooth=Smoothing(alpha=0.65),  # a scale per output channel has room for more than one per tensor
+    correct_bias=True,
 )
 CPU_CNN = Recipe(
     name="cpu-cnn",

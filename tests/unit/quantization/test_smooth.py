@@ -61,6 +61,29 @@ def test_where_sums_are_rounded_norms_with_other_readers_are_left_alone() -> Non
         assert bool(result.changed) is done
 
 
+def test_gelus_are_capped_where_the_product_stays_in_float() -> None:
+    text = """agraph (float[N,T,16] x) => (float[N,T,16] y) {
+        n = LayerNormalization <axis = -1> (x, gamma) p = MatMul (n, w) g = Gelu (p) y = MatMul (g, v) }"""
+    w, v = random(16, 32) / 4, random(32, 16, seed=1) / 4
+    w[:, [3, 7]] *= 25.0
+    v[[3, 7]] /= 100.0
+    made = model(text, 20, gamma=np.ones(16, np.float32), w=w, v=v)
+    graph: Graph = import_model(made)
+    for placement, done in ((CPU_PLACEMENT, False), (CPU_TRANSFORMER.placement, True)):
+        recipe = replace(CPU_TRANSFORMER, placement=placement)
+        result = smooth(graph, Interpreter(), BATCHES, place(graph, recipe), Smoothing(), placement)
+        note = next(note for note in result.notes if note.op == graph.producer("y").name)
+        assert (note.done, note.made_by == "smooth-gelus") == (done, done)
+
+    def noise(reach: float) -> float:
+        recipe = replace(CPU_TRANSFORMER, smooth=Smoothing(gelu_reach=reach))
+        found = quantforge.quantize(made, BATCHES, recipe=recipe).model
+        pairs = [(run(made, feeds)[0], run(found, feeds)[0]) for feeds in BATCHES]
+        return float(sum(np.square(exact - rounded).sum() for exact, rounded in pairs))
+
+    assert noise(0.1) < 0.5 * noise(1.0)
+
+
 def test_nothing_to_smooth_looks_at_nothing() -> None:
     graph = import_model(model("agraph (float[N,4] x) => (float[N,4] y) { y = Relu (x) }"))
     result = smooth(graph, Interpreter(), [], place(graph, CPU_TRANSFORMER), Smoothing(), CPU_PLACEMENT)
@@ -74,3 +97,5 @@ def test_in_a_recipe_file() -> None:
     assert parse_recipe('base = "cpu-transformer"\nsmooth = false').smooth is None
     with pytest.raises(InputError, match=r"Q0531 smooth.alpha: found 1.5; expected a number from 0 to 1"):
         parse_recipe("[smooth]\nalpha = 1.5")
+    with pytest.raises(InputError, match=r"Q0531 smooth.gelu_reach: found 0.0"):
+        parse_recipe("[smooth]\ngelu_reach = 0.0")
