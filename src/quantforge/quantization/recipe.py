@@ -97,11 +97,12 @@ class Smoothing:
     """SmoothQuant before calibration; see `passes.smooth_norms` and `passes.smooth_gelus`.
 
     `alpha`, 0 to 1, is the share of outlier channels that goes from activations into weights. Channels of GELUs
-    reach no farther than `gelu_reach` times the largest one did; 1 leaves them as they are.
+    reach no farther than `gelu_reach` times the largest one did; 1 leaves them as they are, as weights with one scale
+    per tensor demand.
     """
 
     alpha: float = 0.5
-    gelu_reach: float = 0.25
+    gelu_reach: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.alpha <= 1.0:
@@ -319,7 +320,9 @@ CPU_TRANSFORMER = Recipe(
     activations=TensorRule(UINT8, symmetric=False),
     weights=TensorRule(INT8, per_channel=True),
     placement=TRANSFORMER_PLACEMENT,
-    smooth=Smoothing(alpha=0.65),  # a scale per output channel has room for more than one per tensor
+    smooth=Smoothing(
+        alpha=0.65, gelu_reach=0.25
+    ),  # scales per output channel have room for what is moved to weights
     correct_bias=True,
 )
 CPU_CNN = Recipe(

@@ -16,6 +16,7 @@ from quantforge.quantization.recipe_file import parse_recipe, recipe_text
 from quantforge.quantization.smooth import smooth
 from tests.unit.frontends.onnx.text_models import model, random, run
 
+CAPPED = Smoothing(gelu_reach=0.25)
 BATCHES = [{"x": random(4, 6, 16, seed=seed)} for seed in range(4)]
 
 
@@ -71,7 +72,7 @@ def test_gelus_are_capped_where_the_product_stays_in_float() -> None:
     graph: Graph = import_model(made)
     for placement, done in ((CPU_PLACEMENT, False), (CPU_TRANSFORMER.placement, True)):
         recipe = replace(CPU_TRANSFORMER, placement=placement)
-        result = smooth(graph, Interpreter(), BATCHES, place(graph, recipe), Smoothing(), placement)
+        result = smooth(graph, Interpreter(), BATCHES, place(graph, recipe), CAPPED, placement)
         note = next(note for note in result.notes if note.op == graph.producer("y").name)
         assert (note.done, note.made_by == "smooth-gelus") == (done, done)
 
