@@ -3,7 +3,7 @@
 What: in topological order, a layer's output is computed by the quantized network, whose earlier biases are corrected
 already, and its mean per channel compared with the float network's,
     b <- b - (E[y'] - E[y]),
-over samples and positions, in front of the activation.
+over samples and positions, in front of the activation; tokens count as in `channel_statistics`.
 Why: it needs no model of how errors pass through operators, which `bias_correction` has.
 Cost: one run of the float network and two of the quantized one on a few samples, cut into a session per layer; what
 lies between two layers is kept for all these samples.
@@ -14,6 +14,7 @@ Reference: Nagel et al., Data-Free Quantization Through Weight Equalization and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,11 +22,19 @@ from quantforge.graph import Array, Graph, Op
 from quantforge.graph.execution import Executor, Feeds
 from quantforge.passes.result import Note
 from quantforge.quantization.bias_correction import correctable
-from quantforge.quantization.channel_statistics import Means, channel_axis
+from quantforge.quantization.channel_statistics import Means, channel_axis, token_weights
 from quantforge.quantization.layer_bias import layer_biases, move_bias
 from quantforge.quantization.recipe import Recipe
 
 NAME = "measure-bias"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The mean of a value in the float network, and what each of its tokens counts there, for every batch."""
+
+    mean: Means
+    weights: tuple[Means | None, ...]
 
 
 def correct_by_samples(
@@ -56,10 +65,8 @@ def correct_by_samples(
         last, done = ops[-1], done | {op.name for op in ops}
         found = _run(graph, executor, ops, done, live)
         if last.outputs[0] in wanted:
-            error = (
-                _mean([rows[last.outputs[0]] for rows in found], graph, last.outputs[0])
-                - wanted[last.outputs[0]]
-            )
+            name = last.outputs[0]
+            error = _error([rows[name] for rows in found], graph, name, wanted[name])
             bias = layers[last.name]
             move_bias(graph, bias, error, recipe)
             notes.append(
@@ -103,19 +110,33 @@ def _is_read(graph: Graph, name: str, done: set[str]) -> bool:
     return any(op.name not in done for op in graph.consumers(name))
 
 
-def _means(graph: Graph, executor: Executor, names: list[str], batches: Sequence[Feeds]) -> dict[str, Means]:
-    """The mean of each value per channel."""
-    session, rows = executor.session(graph, names, brief=True), dict[str, list[Means]]()
+def _means(
+    graph: Graph, executor: Executor, names: list[str], batches: Sequence[Feeds]
+) -> dict[str, _Wanted]:
+    """What each value is on average, per channel."""
+    session = executor.session(graph, names, brief=True)
+    sums, weights = dict[str, Means](), dict[str, list[Means | None]]()
     for feeds in batches:
         for name, array in session.run(feeds).items():
-            rows.setdefault(name, []).append(_mean([array], graph, name) * len(array))
+            axis = channel_axis(graph, name, array.ndim)
+            counts = token_weights(array) if array.ndim == 3 and axis == 2 else None
+            weights.setdefault(name, []).append(counts)
+            sums[name] = sums.get(name, np.zeros(1)) + len(array) * _mean(array, axis, counts)
     count = sum(len(next(iter(feeds.values()))) for feeds in batches)
-    return {name: np.sum(found, axis=0) / count for name, found in rows.items()}
+    return {name: _Wanted(total / count, tuple(weights[name])) for name, total in sums.items()}
 
 
-def _mean(arrays: Sequence[Array], graph: Graph, name: str) -> Means:
-    """The mean per channel over samples and positions, float64 [channels]."""
+def _error(arrays: Sequence[Array], graph: Graph, name: str, wanted: _Wanted) -> Means:
+    """The mean error per channel of a value over samples and positions, float64 [channels]."""
     axis = channel_axis(graph, name, arrays[0].ndim)
-    others = tuple(place for place in range(arrays[0].ndim) if place != axis % arrays[0].ndim)
-    sums = [array.mean(axis=others, dtype=np.float64) * len(array) for array in arrays]
-    return np.asarray(np.sum(sums, axis=0) / sum(map(len, arrays)))
+    means = [
+        _mean(array, axis, counts) * len(array) for array, counts in zip(arrays, wanted.weights, strict=True)
+    ]
+    return np.asarray(np.sum(means, axis=0) / sum(map(len, arrays)) - wanted.mean)
+
+
+def _mean(array: Array, axis: int, weights: Means | None) -> Means:
+    if weights is not None:
+        return np.asarray(weights @ array.reshape(weights.size, -1) / weights.size)
+    others = tuple(place for place in range(array.ndim) if place != axis % array.ndim)
+    return np.asarray(array.mean(axis=others, dtype=np.float64))

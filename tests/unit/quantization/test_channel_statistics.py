@@ -12,6 +12,7 @@ from quantforge.quantization.channel_statistics import (
     channel_axis,
     channel_statistics,
     channel_sums_reference,
+    token_weights,
 )
 
 
@@ -71,3 +72,21 @@ def test_the_fast_kernel_equals_its_definition() -> None:
     np.testing.assert_allclose(
         sums, channel_sums_reference(rows, fake_quantize_value(rows, spec)), rtol=1e-6, atol=1e-4
     )
+
+
+def test_tokens_that_reach_far_count_less() -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, size=(2, 4, 64)).astype(np.float32)
+    np.testing.assert_array_equal(token_weights(x), np.ones(8))
+    x[1, 3] *= 40.0
+    weights = token_weights(x)
+    assert weights.mean() == pytest.approx(1.0) and weights[:7].min() == weights[:7].max()
+    assert weights[7] / weights[0] == pytest.approx((2 / 40) ** 2, rel=0.2)
+    graph = one_value((2, 4, 64), QuantSpec.power_of_two(INT8, 0), "inner-product")
+    found = channel_statistics(graph, Given(), [{"x": x}])["x"]
+    usual = x.reshape(8, 64)[:7].mean(axis=0)
+    assert np.abs(found.mean - usual).max() < 0.2 < np.abs(x.mean(axis=(0, 1)) - usual).max()
+
+
+@pytest.mark.parametrize("array", [np.zeros((1, 3, 2)), np.full((1, 3, 2), np.inf), np.zeros((0, 3, 2))])
+def test_where_no_token_is_usual_all_count_alike(array: Array) -> None:
+    np.testing.assert_array_equal(token_weights(array), np.ones(array.size // 2))
