@@ -152,6 +152,8 @@ def perform(
         Path(job.output).unlink(missing_ok=True)
     write_record(job, job_path)
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(job.threads))}
+    # Installed tools come with bytecode; a checkout may keep its own too.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [str(python), "-m", job.module, str(job_path.resolve())]
     timed_out = False
     start = time.perf_counter()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parent.parent
 GOLDEN_LIMIT_BYTES = 50_000
 
 GoldenCheck = Callable[[str, str], None]
+
+hypothesis.settings.register_profile("quick", max_examples=15)  # what `make check` uses
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

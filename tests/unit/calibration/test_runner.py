@@ -176,6 +176,7 @@ print(peak_memory_bytes())
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_batches(tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(MEMORY)

@@ -32,6 +32,7 @@ def test_a_climb_writes_the_model_and_its_recipe(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "again.onnx").read_bytes() == output.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_answer_no_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "labels.npy", labels()[:40])
     np.save(tmp_path / "data.npy", np.load(DATA)[:40])
@@ -59,6 +60,7 @@ def test_options_that_do_not_go_together(words: list[str], capsys: pytest.Captur
     assert "Q0002" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_executor_goes_without_a_goal(tmp_path: Path) -> None:
     words = ["--recipe", "cpu-cnn", "--executor", "processes", "--workers", "1"]
     assert main(["quantize", MODEL, "--data", DATA, "-o", str(tmp_path / "there.onnx"), *words]) == 0

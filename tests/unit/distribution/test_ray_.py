@@ -15,6 +15,8 @@ from quantforge.distribution import ray_
 from quantforge.distribution.ray_ import RayPool
 from tests.unit.distribution import work
 
+pytestmark = pytest.mark.slow  # a cluster has to start
+
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[RayPool]:

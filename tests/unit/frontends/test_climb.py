@@ -25,6 +25,7 @@ def without_fine_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_recipe_makes_the_same_model(tmp_path: Path) -> None:
     output = tmp_path / "wide.onnx"
     found = climb(MODEL, DATA, min_sqnr=34.0, output=output)
@@ -41,6 +42,7 @@ def test_the_recipe_makes_the_same_model(tmp_path: Path) -> None:
     assert found.result.report.ladder == found.ladder
 
 
+@pytest.mark.slow
 def test_an_interrupted_climb_goes_on(tmp_path: Path) -> None:
     output, seen = tmp_path / "m.onnx", []
 
@@ -70,6 +72,7 @@ def test_points_against_labels() -> None:
     assert found.ladder.goal == "at most 10 points of top-1 lost"
 
 
+@pytest.mark.slow
 def test_a_goal_out_of_reach_leaves_the_nearest() -> None:
     found = climb(MODEL, np.load(DATA)[:16], min_sqnr=200.0, recipe="cpu-cnn")
     assert not found.met and "Q0528" in {notice.code for notice in found.result.report.notices}
@@ -97,6 +100,7 @@ def test_the_public_names() -> None:
     assert quantforge.climb is climb
 
 
+@pytest.mark.slow
 def test_a_ray_cluster_finds_the_same(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
     from quantforge.distribution.ray_ import RayPool

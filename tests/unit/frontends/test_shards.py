@@ -96,6 +96,7 @@ def test_what_depends_on_the_order_is_counted_here(monkeypatch: pytest.MonkeyPat
     assert found.plan == plan_of(quantforge.quantize(MODEL, DATA, recipe=recipe).graph, found.plan.recipe)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[3]))
     pool = ProcessPool(1)

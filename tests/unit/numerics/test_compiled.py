@@ -40,6 +40,7 @@ def test_a_compiled_function_takes_only_what_was_declared() -> None:
         function(np.array([1, 2], np.int8), 2.0, np.zeros(2))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_kept_is_compiled_by_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     function: Any = compiled(*ARGUMENTS)(reversed_copy)
     assert run(function, 1.0, 3.0) == [6.0, 2.0]

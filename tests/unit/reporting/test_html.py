@@ -132,6 +132,7 @@ def open_in_browser(page: Path, profile: Path) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_the_page_works_in_a_browser(tmp_path: Path):
     report = large_report(6)
     page = tmp_path / "report.html"

@@ -71,6 +71,7 @@ def test_fixed_shapes(tmp_path: Path) -> None:
         parse_shapes("x=1")
 
 
+@pytest.mark.slow
 def test_random_quantize_as_a_process(tmp_path: Path) -> None:
     onnx.save(network(), tmp_path / "float.onnx")
     words = ["--input_model", str(tmp_path / "float.onnx"), "--quant_model", str(tmp_path / "q.onnx")]
