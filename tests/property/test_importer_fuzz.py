@@ -36,7 +36,8 @@ SOURCES = tuple(
     for proto in (FLOAT, quantize(FLOAT, DATA, recipe="cpu-cnn").model, with_branches())
 )
 LONGEST_S = 10.0
-SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
+# The same files in every run: a run that fails by chance tells nobody what they broke.
+SETTINGS = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @settings(SETTINGS, max_examples=250)

@@ -41,18 +41,36 @@ def fold_batch_norms(
     for norm in graph.ops:
         if norm.kind != "batchnorm":
             continue
-        refusal = _refusal(graph, norm) if fold else "folding is off"
+        broken = _broken(graph, norm)
+        refusal = broken or (_refusal(graph, norm) if fold else "folding is off")
         if refusal is None:
             constant = _constant_channels(graph, norm)
             changed.append(_fold(graph, norm, constant))
             notes.append(Note(NAME, norm.name, True, f"folded into {changed[-1]}{_said(constant)}"))
-        elif depthwise and not keep(norm) and _becomes_depthwise(graph, norm):
+        elif depthwise and not broken and not keep(norm) and _becomes_depthwise(graph, norm):
             changed.append(norm.name)
             notes.append(Note(NAME, norm.name, True, f"made a 1x1 depthwise convolution, since {refusal}"))
         else:
             notes.append(Note(NAME, norm.name, False, refusal))
     graph.prune()
     return PassResult(graph, tuple(changed), tuple(notes))
+
+
+def _broken(graph: Graph, norm: Op) -> str | None:
+    """What no normalization can be computed with: constants of sizes that do not belong together."""
+    found = [array.shape for i in range(1, 5) if (array := graph.const(norm, i)) is not None]
+    if len(set(found)) > 1 or any(len(shape) != 1 for shape in found):
+        return "its parameters have sizes " + ", ".join(map(str, found))
+    producer = graph.producer(norm.inputs[0])
+    axis = None if producer is None else output_channel_axis(producer)
+    weights = None if producer is None or axis is None else graph.const(producer, 1)
+    if producer is None or axis is None or weights is None or not found:
+        return None
+    bias = graph.const(producer, 2) if len(producer.inputs) > 2 and producer.inputs[2] else None
+    channels = weights.shape[axis] if axis < weights.ndim else None
+    if found[0] != (channels,) or (bias is not None and bias.shape != found[0]):
+        return f"its parameters have size {found[0]}, the weights and bias of {producer.name} others"
+    return None
 
 
 def _refusal(graph: Graph, norm: Op) -> str | None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from quantforge.graph import Graph
@@ -98,3 +100,15 @@ def test_a_quiet_layer_is_no_dead_one():
     result = fold_batch_norms(graph)
     assert result.graph.value(result.graph.op("d").inputs[1]).const[1].any()
     assert "constant" not in result.notes[0].text
+
+
+def test_constants_of_sizes_that_do_not_belong_together_are_left_alone() -> None:
+    for name in ("bn.gamma", "c.weight", "c.bias"):
+        net = Net()
+        graph = net.done(net.batchnorm("bn", net.conv("c", "x", 4)))
+        op = graph.op("c" if name.startswith("c") else "bn")
+        index = {"bn.gamma": 1, "c.weight": 1, "c.bias": 2}[name]
+        value = graph.value(op.inputs[index])
+        graph.set_value(replace(value, const=np.asarray(value.const)[:2], shape=None))
+        result = fold_batch_norms(graph)
+        assert result.changed == () and "size" in result.notes[0].text
