@@ -47,8 +47,8 @@ def _quick(low: Lowering, op: XOp, operands: list[Held], kind: str) -> Held | No
     finest, total = max(positions), sum(positions)
     if kind == "ADD" and (finest - min(positions) > 12 or not -12 <= finest - target.position <= 12):
         return None
-    if kind == "MUL" and not -32 <= total - target.position <= 16:
-        return None
+    if kind == "MUL" and not -16 <= total - target.position <= 16:
+        return None  # beyond it -128 * -128 reaches 2**31, which the node's int32 does not hold
     builder = low.builder
     inputs = []
     for held in operands:
