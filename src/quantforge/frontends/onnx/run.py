@@ -119,6 +119,8 @@ class OnnxExecutor:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if self.threads is not None:
             options.intra_op_num_threads = self.threads
+        # Between two runs ONNX Runtime's threads would keep turning on the processors that then count the values.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if not self.integer_kernels:
             options.add_session_config_entry("session.disable_quant_qdq", "1")
         return options
