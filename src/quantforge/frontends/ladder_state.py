@@ -67,9 +67,7 @@ class LadderState:
         try:
             return Outcome(Figures(**found["figures"]), float(found["seconds"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                "Q0527", str(self.path), f"a rung without {error}", "figures and seconds", "delete the file"
-            ) from error
+            raise self._damaged(f"a rung without {error}", "figures and seconds") from error
 
     def keep(self, recipe: Recipe, outcome: Outcome) -> None:
         """Add a rung and write the file."""
@@ -92,9 +90,7 @@ class LadderState:
                 for name, kind, ops, result, share in found
             )
         except (TypeError, ValueError) as error:
-            raise InputError(
-                "Q0527", str(self.path), f"a damaged ranking: {error}", "layers", "delete the file"
-            ) from error
+            raise self._damaged(f"a damaged ranking: {error}", "layers") from error
 
     def keep_ranking(self, recipe: Recipe, layers: Ranking) -> None:
         """Add a ranking and write the file."""
@@ -102,6 +98,9 @@ class LadderState:
             [layer.name, layer.kind, list(layer.ops), layer.result, share] for layer, share in layers
         ]
         self._write()
+
+    def _damaged(self, found: str, expected: str) -> InputError:
+        return InputError("Q0527", str(self.path), found, expected, "delete the file")
 
     def _write(self) -> None:
         if self.path is not None:

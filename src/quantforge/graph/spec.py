@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quantforge.numerics.formats import Format, IntFormat
 from quantforge.numerics.rounding import Rounding
@@ -40,3 +40,11 @@ class QuantSpec:
             return None
         mantissa, exponent = math.frexp(self.scale[0])
         return 1 - exponent if mantissa == 0.5 else None
+
+    def moved(self, step: int) -> QuantSpec:
+        """The same integers with `step` more fractional bits: every scale times 2**-step.
+
+        >>> QuantSpec.power_of_two(IntFormat(8), position=5).moved(-2).position
+        3
+        """
+        return replace(self, scale=tuple(math.ldexp(scale, -step) for scale in self.scale))

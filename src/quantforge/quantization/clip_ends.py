@@ -16,9 +16,9 @@ from quantforge.graph import Graph, Op, QuantSpec
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.positions import position_of_scale
 from quantforge.ops.activation import limits
-from quantforge.quantization.places import Places
+from quantforge.quantization.places import Places, SpecGroup
 from quantforge.quantization.recipe import Recipe
-from quantforge.quantization.solve import solve_bias
+from quantforge.quantization.solve import respecified
 
 _NEAR = 1.0 - 1.0 / 64.0
 
@@ -31,20 +31,13 @@ def with_clip_ends(graph: Graph, places: Places, recipe: Recipe) -> Graph:
     """
     if recipe.dpu_arithmetic is None or not recipe.dpu_arithmetic.clip:
         return graph
-    graph, changed = graph.copy(), set[str]()
-    for group in places.groups:
+
+    def chosen(group: SpecGroup, spec: QuantSpec) -> QuantSpec | None:
         ends = {_end(graph.producer(name)) for name in group.sources}
         end = ends.pop() if len(ends) == 1 else None
-        for name in group.values:
-            value = graph.value(name)
-            spec = None if end is None or value.quant is None else _ending_at(value.quant, end)
-            if spec is not None:
-                graph.set_value(replace(value, quant=spec))
-                changed.add(name)
-    for place in places.biases:
-        if graph.op(place.op).inputs[0] in changed:
-            solve_bias(graph, graph.op(place.op), recipe)
-    return graph
+        return None if end is None else _ending_at(spec, end)
+
+    return respecified(graph, places, recipe, chosen)
 
 
 def _end(op: Op | None) -> float | None:

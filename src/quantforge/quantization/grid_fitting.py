@@ -7,7 +7,7 @@ is multiplied by 2^(k/16), with k chosen so that the sum of relative squared err
     e(x) = least over positions of  |Q(x) - x|^2 / |x|^2,
 by coordinate descent over the groups. e repeats itself every 16 steps, so a table of 16 numbers says all of a tensor.
 Why: up to 6 dB per tensor lie in that factor, 2 to 3 dB on average, at no cost when the network runs.
-Cost: a run of a few samples, and 48 roundings of a few thousand numbers per tensor.
+Cost: a run of a few samples, and 48 roundings of a few ten thousand numbers per tensor.
 When it hurts: weights may end up on worse grids than before, which their rounding has to make up for.
 """
 
@@ -31,11 +31,11 @@ from quantforge.quantization.recipe import Recipe, TensorRule
 from quantforge.quantization.rules import weight_rule
 
 STEPS = 16  # factors tried per octave
-PICKED = 16_384  # numbers looked at per tensor
-BATCHES = 4  # that they are picked from
+PICKED = 65_536  # numbers looked at per tensor
+BATCHES = 8  # that they are picked from
 WEIGHTS = 0.25  # how much an error of weights counts beside one of values: their rounding is chosen later on
 SWEEPS = 6
-ROOM = 1.2  # values to come are taken to reach so many times as far as those seen
+ROOM = 1.1  # values to come are taken to reach so many times as far as those seen
 Table = NDArray[np.float64]  # [STEPS]
 
 

@@ -73,8 +73,8 @@ def positions_by_output(
     for key, errors in _by_key(noises).items():
         step = min(errors, key=errors.__getitem__)
         if step and errors[step] < GAIN * errors[0]:
-            for name in shared.get(key, (key,)):
-                found.set_value(replace(found.value(name), quant=_moved(found.value(name).quant, step)))
+            for value in map(found.value, shared.get(key, (key,))):
+                found.set_value(replace(value, quant=value.quant and value.quant.moved(step)))
             text = f"position moved by {step:+d}: error behind it {errors[step]:.2g}, before {errors[0]:.2g}"
             notes.append(Note(NAME, key, True, text))
     if notes:
@@ -97,28 +97,26 @@ def _with_twins(base: Graph, quantized: Graph, places: Places) -> tuple[Graph, l
     """The float graph with twins of its layers, each with one tensor quantized."""
     graph, tries = base.copy(), list[_Try]()
     for group in places.groups:
-        spec = quantized.value(group.values[0]).quant
-        fixed = bool(set(group.values) & set(base.outputs)) or not _narrow(spec)
-        for name in () if fixed else group.values:
+        spec = _narrow(quantized.value(group.values[0]).quant)
+        if spec is None or set(group.values) & set(base.outputs):
+            continue
+        for name in group.values:
             tries += _of_value(graph, base, name, group.values[0], spec)
     for place in places.weights:
-        op, spec = base.op(place.op), quantized.value(place.value).quant
+        op, spec = base.op(place.op), _narrow(quantized.value(place.value).quant)
         data = base.value(place.value).const
-        if data is None or not _narrow(spec) or len(base.consumers(place.value)) != 1:
+        if data is None or spec is None or len(base.consumers(place.value)) != 1:
             continue
         for step in (0, -1, 1):
-            moved = _moved(spec, step)
-            assert moved is not None  # noqa: S101  _narrow saw it
             name = f"{place.value}@{step}"
-            graph.set_value(
-                replace(base.value(place.value), name=name, const=fake_quantize_value(data, moved, name))
-            )
+            stored = fake_quantize_value(data, spec.moved(step), name)
+            graph.set_value(replace(base.value(place.value), name=name, const=stored))
             tries.append(_twin(graph, op, (op.inputs[0], name, *op.inputs[2:]), place.value, step))
     graph.outputs = (*base.outputs, *(one.twin for one in tries))
     return graph, tries
 
 
-def _of_value(graph: Graph, base: Graph, name: str, key: str, spec: QuantSpec | None) -> Iterator[_Try]:
+def _of_value(graph: Graph, base: Graph, name: str, key: str, spec: QuantSpec) -> Iterator[_Try]:
     """Twins of the layers that read a value; the value itself where anything else does."""
     readers = base.consumers(name)
     layers = [
@@ -128,7 +126,7 @@ def _of_value(graph: Graph, base: Graph, name: str, key: str, spec: QuantSpec | 
     ]
     for step in (0, -1, 1):
         source = f"{name}@{step}"
-        graph.set_value(replace(base.value(name), name=source, const=None, quant=_moved(spec, step)))
+        graph.set_value(replace(base.value(name), name=source, const=None, quant=spec.moved(step)))
         graph.add_op(Op("identity", source, (name,), (source,)))
         if len(layers) < len(readers):
             yield _Try(key, step, name, source)
@@ -144,13 +142,8 @@ def _twin(graph: Graph, op: Op, inputs: tuple[str, ...], key: str, step: int) ->
     return _Try(key, step, output, twin)
 
 
-def _narrow(spec: QuantSpec | None) -> bool:
+def _narrow(spec: QuantSpec | None) -> QuantSpec | None:
+    """`spec` where it is a power of two for few bits."""
     if spec is None or spec.position is None or not isinstance(spec.format, IntFormat):
-        return False
-    return spec.format.bits <= _NARROW
-
-
-def _moved(spec: QuantSpec | None, step: int) -> QuantSpec | None:
-    if spec is None or spec.position is None:
-        return spec
-    return QuantSpec.power_of_two(spec.format, spec.position + step, spec.rounding)
+        return None
+    return spec if spec.format.bits <= _NARROW else None

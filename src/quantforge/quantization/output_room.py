@@ -13,7 +13,6 @@ from quantforge.calibration.errors import expected_error
 from quantforge.calibration.runner import Calibration
 from quantforge.calibration.segments import Segments, segments_of
 from quantforge.graph import Graph, QuantSpec
-from quantforge.numerics.formats import IntFormat
 from quantforge.quantization.places import SpecGroup
 from quantforge.quantization.recipe import TensorRule
 from quantforge.quantization.solve import ActivationSpec
@@ -42,9 +41,8 @@ def roomy(spec: QuantSpec, seen: Segments) -> QuantSpec:
     >>> roomy(QuantSpec.power_of_two(INT8, 4), values).position
     3
     """
-    position, form = spec.position, spec.format
-    if position is None or not isinstance(form, IntFormat) or seen.total == 0:
+    if spec.position is None or seen.total == 0:
         return spec
     segments = Segments(seen.lo * (1.0 + MARGIN), seen.hi * (1.0 + MARGIN), seen.count)
-    tried = [QuantSpec.power_of_two(form, position + step, spec.rounding) for step in (0, -1, 1)]
+    tried = [spec.moved(step) for step in (0, -1, 1)]
     return min(tried, key=lambda one: expected_error(segments, one).mse)

@@ -47,6 +47,26 @@ def solve(graph: Graph, places: Places, recipe: Recipe, activation_spec: Activat
     return graph
 
 
+def respecified(
+    graph: Graph, places: Places, recipe: Recipe, chosen: Callable[[SpecGroup, QuantSpec], QuantSpec | None]
+) -> Graph:
+    """A copy of a solved `graph` with the specs that `chosen` makes of groups' own, and biases solved for them.
+
+    `chosen` sees a group and the spec of each of its values; None leaves that one as it is.
+    """
+    graph, changed = graph.copy(), set[str]()
+    for group in places.groups:
+        for value in map(graph.value, group.values):
+            spec = None if value.quant is None else chosen(group, value.quant)
+            if spec is not None:
+                graph.set_value(replace(value, quant=spec))
+                changed.add(value.name)
+    for place in places.biases:
+        if graph.op(place.op).inputs[0] in changed:
+            solve_bias(graph, graph.op(place.op), recipe)
+    return graph
+
+
 def group_spec(graph: Graph, group: SpecGroup, recipe: Recipe, activation_spec: ActivationSpec) -> QuantSpec:
     """The spec of one group; that of a graph output has headroom where scales are free."""
     rule = group.rule

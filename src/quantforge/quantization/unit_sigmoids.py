@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from quantforge.graph import Graph
+from quantforge.graph import Graph, QuantSpec
 from quantforge.numerics.formats import IntFormat
-from quantforge.quantization.places import Places
+from quantforge.quantization.places import Places, SpecGroup
 from quantforge.quantization.recipe import Recipe
-from quantforge.quantization.solve import solve_bias
+from quantforge.quantization.solve import respecified
 
 
 def with_unit_sigmoids(graph: Graph, places: Places, recipe: Recipe) -> Graph:
@@ -26,21 +26,14 @@ def with_unit_sigmoids(graph: Graph, places: Places, recipe: Recipe) -> Graph:
     """
     if not recipe.unit_sigmoids:
         return graph
-    graph, changed = graph.copy(), set[str]()
-    for group in places.groups:
-        makers = [graph.producer(name) for name in group.sources]
+
+    def chosen(group: SpecGroup, spec: QuantSpec) -> QuantSpec | None:
         form = group.rule.format
+        makers = (graph.producer(name) for name in group.sources)
         if not isinstance(form, IntFormat) or form.signed:
-            continue
+            return None
         if not all(maker is not None and maker.kind == "sigmoid" for maker in makers):
-            continue
-        for name in group.values:
-            value = graph.value(name)
-            if value.quant is not None:
-                spec = replace(value.quant, scale=(math.ldexp(1.0, -form.bits),), zero_point=(0,))
-                graph.set_value(replace(value, quant=spec))
-                changed.add(name)
-    for place in places.biases:
-        if graph.op(place.op).inputs[0] in changed:
-            solve_bias(graph, graph.op(place.op), recipe)
-    return graph
+            return None
+        return replace(spec, scale=(math.ldexp(1.0, -form.bits),), zero_point=(0,))
+
+    return respecified(graph, places, recipe, chosen)

@@ -26,3 +26,10 @@ def test_only_one_power_of_two_without_zero_point_has_a_position(spec: QuantSpec
 
 def test_specs_compare_by_value() -> None:
     assert QuantSpec(INT8, (0.5,)) == QuantSpec.power_of_two(INT8, 1)
+
+
+@pytest.mark.parametrize("step", [-3, 0, 2])
+def test_moved_scales_are_finer_by_that_many_bits_and_nothing_else_changes(step: int) -> None:
+    assert QuantSpec.power_of_two(INT8, 5).moved(step) == QuantSpec.power_of_two(INT8, 5 + step)
+    moved = QuantSpec(INT8, (0.3, 0.5), (3, -7), 1).moved(step)
+    assert moved == QuantSpec(INT8, (0.3 / 2.0**step, 0.5 / 2.0**step), (3, -7), 1)

@@ -12,7 +12,7 @@ from quantforge.quantization.biases import bias_spec
 from quantforge.quantization.placement import place
 from quantforge.quantization.places import SpecGroup
 from quantforge.quantization.recipe import CPU_CNN, DPU_CNN, Override, Recipe, ShiftLimits, TensorRule
-from quantforge.quantization.solve import output_value, solve, solve_bias, weight_spec
+from quantforge.quantization.solve import output_value, respecified, solve, solve_bias, weight_spec
 from quantforge.quantization.weights import constant_spec
 from tests.networks import Net
 
@@ -48,6 +48,17 @@ def test_a_constant_that_meets_activations_is_solved_from_its_data() -> None:
     data = network().value("k").const
     assert data is not None
     assert solved(DPU_CNN).value("k").quant == constant_spec(data, DPU_CNN.activations, None)
+
+
+def test_respecified_values_take_biases_behind_them_along_and_leave_the_rest() -> None:
+    graph, places = solved(CPU_CNN), place(network(), CPU_CNN)
+    found = respecified(
+        graph, places, CPU_CNN, lambda group, spec: spec.moved(1) if "x" in group.values else None
+    )
+    changed = {v.name for v in graph.quantized() if found.value(v.name).quant != v.quant}
+    assert changed == {"x", "c1.b"}
+    x = graph.value("x").quant
+    assert x is not None and found.value("x").quant == x.moved(1)
 
 
 def test_a_bias_sees_the_spec_behind_the_fused_activation() -> None:

@@ -21,7 +21,6 @@ from quantforge.frontends.torch.program import Program
 from quantforge.frontends.torch.tuning.kept import Samples
 from quantforge.frontends.torch.tuning.network import Targets, constants_of
 from quantforge.graph import Graph, QuantSpec
-from quantforge.numerics.formats import IntFormat
 
 Align = Callable[[Graph], Graph]
 CLOSE = {1: 4.0, -1: 1.3}  # errors up to so many times the present one are a close call: finer, coarser
@@ -83,11 +82,12 @@ def close_calls(
     """The candidates, the closest call first, by the float values of some samples."""
     found = []
     errors: dict[tuple[int, int], float] = {}
-    groups = [(k, values) for k, values in enumerate(search.groups) if _may_move(graph, values)]
-    names = [name for _, values in groups for name in values if not graph.value(name).is_const]
+    found_specs = ((k, values, _movable(graph, values)) for k, values in enumerate(search.groups))
+    groups = [(k, values, spec) for k, values, spec in found_specs if spec is not None]
+    names = [name for _, values, _ in groups for name in values if not graph.value(name).is_const]
     program = Program(base, names)
     constants = constants_of(program, device)
-    specs = {(k, step): _moved(graph, values, step) for k, values in groups for step in (-1, 0, 1)}
+    specs = {(k, step): spec.moved(step) for k, _, spec in groups for step in (-1, 0, 1)}
     for units in chunks:
         with torch.no_grad():
             seen = program.run(samples.take(units, device), constants)
@@ -97,7 +97,7 @@ def close_calls(
                     if name in seen:
                         error = float(torch.sum((quantizer(seen[name]) - seen[name]).double() ** 2))
                         errors[k, step] = errors.get((k, step), 0.0) + error
-    for k, values in groups:
+    for k, values, _ in groups:
         for step in (-1, 1):
             ratio = errors.get((k, step), 0.0) / max(errors.get((k, 0), 0.0), 1e-30)
             if 0 < ratio < CLOSE[step]:
@@ -123,18 +123,11 @@ def _aligned(graph: Graph, search: Search) -> Graph | None:
     return found if all(same) else None
 
 
-def _moved(graph: Graph, values: Sequence[str], step: int) -> QuantSpec:
-    spec = graph.value(values[0]).quant
-    assert spec is not None and spec.position is not None  # noqa: S101  _may_move saw it
-    assert isinstance(spec.format, IntFormat)  # noqa: S101  only integers have a position
-    return QuantSpec.power_of_two(spec.format, spec.position + step, spec.rounding)
-
-
-def _may_move(graph: Graph, values: Sequence[str]) -> bool:
+def _movable(graph: Graph, values: Sequence[str]) -> QuantSpec | None:
     """A power of two that no wide bias follows; the network's outputs, where saturation is final, stay too."""
     spec = graph.value(values[0]).quant
     if spec is None or spec.position is None or any(name in graph.outputs for name in values):
-        return False
+        return None
     biases = (op.inputs[2] for name in values for op in graph.consumers(name) if len(op.inputs) > 2)
     known = (graph.value(name).quant for name in biases if name)
-    return all(bias is None or bias.format.bits <= _WIDE for bias in known)
+    return spec if all(bias is None or bias.format.bits <= _WIDE for bias in known) else None
