@@ -43,6 +43,7 @@ ALL: dict[str, Contestant] = {
     "dpu-cnn-adaround": _ours(str(RECIPES / "dpu-cnn-adaround.toml")),
     "cpu-cnn": _ours("cpu-cnn"),
     "cpu-cnn-per-channel": _ours(str(RECIPES / "cpu-cnn-per-channel.toml")),
+    "cpu-cnn-a16w8": _ours(str(RECIPES / "cpu-cnn-a16w8.toml")),
     "cpu-transformer": _ours("cpu-transformer"),
     "cpu-transformer-a16w8": _ours(str(RECIPES / "cpu-transformer-a16w8.toml")),
     "npu-transformer": _ours("npu-transformer"),

@@ -107,7 +107,7 @@ def _resnet50(size: Size, cache: Path) -> Case:
             name
             for name in contestants.HOME
             if name in contestants.FOR_IMAGES
-            and not name.endswith(("per-channel", "equalized", "finetuned", "adaround"))
+            and not name.endswith(("per-channel", "equalized", "finetuned", "adaround", "a16w8"))
         ),
     )
 
