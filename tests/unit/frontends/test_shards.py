@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from quantforge.calibration.runner import calibrate
 from quantforge.diagnostics import CalibrationError
 from quantforge.distribution.pool import LocalPool
 from quantforge.distribution.processes import ProcessPool
+from quantforge.distribution.ray_ import RayPool
 from quantforge.frontends import shards as module
 from quantforge.frontends.onnx.import_ import import_model
 from quantforge.frontends.onnx.run import OnnxExecutor, input_infos
@@ -96,13 +98,23 @@ def test_what_depends_on_the_order_is_counted_here(monkeypatch: pytest.MonkeyPat
     assert found.plan == plan_of(quantforge.quantize(MODEL, DATA, recipe=recipe).graph, found.plan.recipe)
 
 
+def ray_pool() -> RayPool:
+    pytest.importorskip("ray", reason="ray is not installed")
+    return RayPool(workers=1)
+
+
 @pytest.mark.slow
-def test_a_killed_worker_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pool_of", [partial(ProcessPool, 1), ray_pool], ids=["processes", "ray"])
+def test_a_killed_worker_loses_nothing(
+    pool_of: Callable[[], ProcessPool | RayPool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[3]))
-    pool = ProcessPool(1)
+    pool = pool_of()
     try:
         counter = ShardedCounter(pool, OnnxExecutor(), partial(dying, tmp_path / "died"), 0)
         found = counter(GRAPH, GRAPH.inputs, GRAPH.inputs)
     finally:
         pool.close()
     assert (tmp_path / "died").exists() and (found.batches, found.samples) == (16, 128)
+    whole = calibrate(OnnxExecutor().session(GRAPH, GRAPH.inputs), opened(), GRAPH.inputs, graph=GRAPH)
+    assert all(found.sketches[name] == whole.sketches[name] for name in GRAPH.inputs)
