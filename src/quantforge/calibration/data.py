@@ -29,7 +29,7 @@ __all__ = ["DataSource", "InputInfo", "open_data", "suggested_batch"]
 
 Items = Iterator[tuple[str, Item]]  # where it came from, and what
 _BATCH_BYTES = 96 << 20  # of observed values: larger batches are hardly faster, and cost their size in memory
-_MAX_BATCH = 32
+_MAX_BATCH = 8  # of small samples: more per batch save little time, and their activations are memory
 
 
 class DataSource:
@@ -129,7 +129,7 @@ def suggested_batch(sample_bytes: int, observed_per_input: int = 70) -> int:
         observed_per_input: Bytes of observed values for each byte of input; about 70 in a ResNet-50.
 
     >>> suggested_batch(3 * 224 * 224 * 4), suggested_batch(3 * 32 * 32 * 4)
-    (2, 32)
+    (2, 8)
     """
     return min(max(_BATCH_BYTES // max(sample_bytes * observed_per_input, 1), 1), _MAX_BATCH)
 
