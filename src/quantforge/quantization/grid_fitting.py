@@ -13,8 +13,8 @@ When it hurts: weights may end up on worse grids than before, which their roundi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +32,14 @@ from quantforge.quantization.rules import weight_rule
 
 STEPS = 16  # factors tried per octave
 PICKED = 65_536  # numbers looked at per tensor
-BATCHES = 8  # that they are picked from
 WEIGHTS = 0.25  # how much an error of weights counts beside one of values: their rounding is chosen later on
 SWEEPS = 6
-ROOM = 1.1  # values to come are taken to reach so many times as far as those seen
+ROOM, FEWEST = 1.6, 64  # see `room`
 Table = NDArray[np.float64]  # [STEPS]
 
 
 def fit_grids(
-    graph: Graph, executor: Executor, samples: Iterable[Feeds], places: Places, recipe: Recipe
+    graph: Graph, executor: Executor, samples: Sequence[Feeds], places: Places, recipe: Recipe
 ) -> PassResult:
     """`graph` with groups of values scaled; only those whose layers can take it back, on power-of-two grids."""
     rules = {name: group.rule for group in places.groups for name in group.values}
@@ -49,9 +48,14 @@ def fit_grids(
     ]
     names = [name for group in groups for name in group.values if _fits(rules.get(name))]
     picked = pick(executor, graph, names, samples) if names else {}
+    reach = room(sum(map(_size, samples)))
     values = [
         sum(
-            (grid_errors(ROOM * picked[name], _bits(rules[name])) for name in group.values if name in picked),
+            (
+                grid_errors(reach * picked[name], _bits(rules[name]))
+                for name in group.values
+                if name in picked
+            ),
             _nothing(),
         )
         for group in groups
@@ -94,16 +98,25 @@ def _squared_error(numbers: NDArray[np.float32], low: float, high: float) -> flo
     return float(np.dot(off, off))
 
 
-def pick(executor: Executor, graph: Graph, names: list[str], samples: Iterable[Feeds]) -> Mapping[str, Array]:
-    """Some numbers of each value, drawn evenly from the first batches."""
+def room(samples: int) -> float:
+    """How many times as far as in so many samples values are taken to reach in those to come.
+
+    >>> room(8), room(256)
+    (1.2, 1.1)
+    """
+    return 1.0 + ROOM / math.sqrt(max(samples, FEWEST))
+
+
+def pick(executor: Executor, graph: Graph, names: list[str], samples: Sequence[Feeds]) -> Mapping[str, Array]:
+    """Some numbers of each value, drawn evenly from all samples."""
     session, draw = executor.session(graph, names, brief=True), np.random.default_rng(0)
     found: dict[str, list[Array]] = {name: [] for name in names}
-    for feeds in islice(samples, BATCHES):
+    total = sum(map(_size, samples))
+    for feeds in samples:
+        share = -(-PICKED * _size(feeds) // total)
         for name, array in session.run(feeds).items():
             flat = array.reshape(-1)
-            found[name].append(
-                flat[draw.integers(0, max(flat.size, 1), PICKED // BATCHES)] if flat.size else flat
-            )
+            found[name].append(flat[draw.integers(0, max(flat.size, 1), share)] if flat.size else flat)
     return {name: np.concatenate(rows) for name, rows in found.items() if rows}
 
 
@@ -153,6 +166,10 @@ def _fits(rule: TensorRule | None) -> bool:
 
 def _bits(rule: TensorRule) -> int:
     return rule.format.bits
+
+
+def _size(feeds: Feeds) -> int:
+    return next((len(array) for array in feeds.values() if array.ndim), 1)
 
 
 def _nothing() -> Table:

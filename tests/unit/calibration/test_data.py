@@ -222,4 +222,4 @@ def test_the_error_of_a_reader_is_its_own() -> None:
 
 def test_suggested_batches() -> None:
     assert suggested_batch(1 << 30) == 1
-    assert suggested_batch(0) == 32
+    assert suggested_batch(0) == 8

@@ -27,7 +27,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_it_prints_outputs_and_the_worst_values(quantized: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", MODEL, quantized, "--data", DATA, "--samples", "40"]) == 0
     out = capsys.readouterr().out
-    assert MODEL in out and quantized in out.replace("\n", "") and "40 samples in 2 batches" in out
+    assert MODEL in out and quantized in out.replace("\n", "") and "40 samples in 5 batches" in out
     assert "logits: SQNR" in out and "same answer" in out and "values that differ most" in out
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from quantforge.graph import Graph
 from quantforge.ops.interpreter import Interpreter
 from quantforge.passes.equalize_layers import channel_groups
-from quantforge.quantization.grid_fitting import ROOM, STEPS, balance, fit_grids, grid_errors, pick
+from quantforge.quantization.grid_fitting import STEPS, balance, fit_grids, grid_errors, pick, room
 from quantforge.quantization.placement import place
 from quantforge.quantization.recipe import CPU_CNN, DPU_CNN
 from tests.networks import Net
@@ -28,7 +28,7 @@ def network(seed: int) -> Graph:
 def relative_error(graph: Graph) -> float:
     """The sum of relative errors of the values between layers, each on its best grid."""
     found = pick(Interpreter(), graph, ["r1.out", "c2.out", "add.out"], FEEDS)
-    return float(sum(grid_errors(ROOM * array, 8)[0] for array in found.values()))
+    return float(sum(grid_errors(room(8) * array, 8)[0] for array in found.values()))
 
 
 @pytest.mark.parametrize("seed", range(4))
