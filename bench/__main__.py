@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"the machine is busy (load {load:.1f}): times will be high", file=sys.stderr)
     told = {name: str(value) for name, value in vars(options).items()} | {"load_before": load}
     previous = results.load(out / "results.json")
+    results.set_aside(out / "results.json")
     rows: list[results.Row] = []
     skipped: dict[str, str] = {}
     for name in options.models:
@@ -68,9 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "resnet50" and not options.quick and options.images is None:
             large = for_memory(case, MEMORY_IMAGES, settings.cache)
             rows += run_case(large, tools, replace(settings, repeats=1, quality=False), _tell)
-        results.save(
-            rows, skipped, told, out / "results.json"
-        )  # an hour of rows is not lost with the next model
+        results.save(rows, skipped, told, out / "results.json")  # kept if a later model ends the run
     text = table.report(rows, previous, skipped)
     results.save(rows, skipped, told, out / "results.json")
     (out / "results.txt").write_text(text, "utf-8")

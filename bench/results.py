@@ -53,11 +53,15 @@ class Row:
         return sum(found) / len(found) if found else None
 
 
-def save(rows: list[Row], skipped: dict[str, str], settings: dict[str, Any], path: Path) -> None:
-    """Write the results with the options of the run; the file before becomes ``previous.json``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def set_aside(path: Path) -> None:
+    """The file of the run before becomes ``previous.json``."""
     if path.exists():
         path.replace(path.with_name("previous.json"))
+
+
+def save(rows: list[Row], skipped: dict[str, str], settings: dict[str, Any], path: Path) -> None:
+    """Write the results with the options of the run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "version": VERSION,
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),

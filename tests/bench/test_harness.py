@@ -138,7 +138,9 @@ def test_the_run_before_is_compared_with(tmp_path: Path) -> None:
     now = row("dpu-cnn", 2, 2, sqnr_db={"y": 26.5, "z": None})
     assert table.cost_table([now], previous).splitlines()[2].split()[-2:] == ["0.50", "1.00"]
     assert table.quality_table([now], previous).splitlines()[2].split()[-1] == "+1.50"
-    results.save([now], {}, {}, path)
+    results.set_aside(path)
+    for rows in ([now], [now, now]):  # once for each model
+        results.save(rows, {}, {}, path)
     assert results.load(tmp_path / "previous.json") == previous
     document = json.loads(path.read_text())
     assert document["version"] == results.VERSION

@@ -24,7 +24,7 @@ from quantforge.calibration.notices import check_numbers, notices_of
 from quantforge.calibration.sketch import Sketch, merged
 from quantforge.diagnostics import CalibrationError, Diagnostic, InternalError, QuantforgeError
 from quantforge.graph import Array, Graph, QuantSpec
-from quantforge.graph.execution import Feeds, Session
+from quantforge.graph.execution import Feeds, Session, sample_count
 
 Hook = Callable[[Mapping[str, Array]], None]
 Task = Callable[[], None]
@@ -37,7 +37,7 @@ class Calibration:
     Attributes:
         sketches: By tensor name.
         batches: Number of batches.
-        samples: Number of samples: the sum over batches of the first axis of the first input.
+        samples: Number of samples, see `sample_count`.
         histories: Ranges of each batch, for tensors whose rule has a statistic over batches.
         rules: The rules those histories were kept for.
         moments: Channel statistics of the tensors they were asked for.
@@ -125,7 +125,7 @@ def calibrate(
             for hook in hooks:
                 hook(observed)
             done += 1
-            samples += _samples(feeds)
+            samples += sample_count(feeds)
     if not done:
         raise CalibrationError(
             "Q0201",
@@ -248,8 +248,3 @@ def guarded(batches: Iterable[Feeds]) -> Iterator[Feeds]:
             "a batch",
             "fix the reader; its own error is shown above",
         ) from error
-
-
-def _samples(feeds: Feeds) -> int:
-    first = next(iter(feeds.values()), None)
-    return int(first.shape[0]) if first is not None and first.ndim else 1

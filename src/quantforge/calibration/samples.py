@@ -15,6 +15,7 @@ import numpy as np
 
 from quantforge.diagnostics import Diagnostic, InputError
 from quantforge.graph import Array, Shape
+from quantforge.graph.execution import sample_count
 
 Item = Any  # what a user's reader yields: checked here
 Chunk = dict[str, Array]
@@ -163,14 +164,14 @@ class Regrouper:
                 yield from self._rest(held)  # samples of another size cannot be stacked with these
                 held = []
             held.append(chunk)
-            while sum(map(_samples, held)) >= self._size:
+            while sum(map(sample_count, held)) >= self._size:
                 batch, held = _cut(held, self._size)
                 yield batch
         yield from self._rest(held)
 
     def _rest(self, held: list[Chunk]) -> Iterator[Chunk]:
         if held and self._fixed:
-            self.left_over += sum(map(_samples, held))
+            self.left_over += sum(map(sample_count, held))
         elif held:
             yield _joined(held)
 
@@ -182,16 +183,11 @@ def limited(chunks: Iterable[Chunk], limit: int | None) -> Iterator[Chunk]:
         if left is None:
             yield chunk
             continue
-        size = _samples(chunk)
+        size = sample_count(chunk)
         yield chunk if size <= left else {name: array[:left] for name, array in chunk.items()}
         left -= size
         if left <= 0:
             return
-
-
-def _samples(chunk: Chunk) -> int:
-    first = next(iter(chunk.values()))
-    return len(first) if first.ndim else 1
 
 
 def _sample_shapes(chunk: Chunk) -> tuple[tuple[int, ...], ...]:
@@ -207,7 +203,7 @@ def _joined(held: list[Chunk]) -> Chunk:
 def _cut(held: list[Chunk], size: int) -> tuple[Chunk, list[Chunk]]:
     """The first `size` samples of `held`, and the rest."""
     whole = _joined(held)
-    if _samples(whole) == size:
+    if sample_count(whole) == size:
         return whole, []
     rest = {name: array[size:] for name, array in whole.items()}
     return {name: array[:size] for name, array in whole.items()}, [rest]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from quantforge.calibration.data import DataSource
 from quantforge.calibration.samples import Chunk
 from quantforge.diagnostics import Diagnostic, InputError
+from quantforge.graph.execution import sample_count
 
 
 class DataPart(DataSource):
@@ -45,7 +46,7 @@ class DataPart(DataSource):
     def __iter__(self) -> Iterator[Chunk]:
         seen = 0
         for chunk in self._whole:
-            size = next((len(array) for array in chunk.values() if array.ndim), 1)
+            size = sample_count(chunk)
             chosen = self._chosen(seen + size)[seen:]
             seen += size
             if chosen.all():

@@ -10,6 +10,24 @@ from quantforge.graph.graph import Array, Graph
 Feeds = Mapping[str, Array]
 
 
+class Shaped(Protocol):
+    """An array of any library."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Sizes of the axes."""
+
+
+def sample_count(feeds: Mapping[str, Shaped]) -> int:
+    """Samples in a batch: the first axis of its first array that has axes; 1 where none has.
+
+    >>> import numpy as np
+    >>> sample_count({"scale": np.float32(2.0), "x": np.zeros((8, 3))})
+    8
+    """
+    return next((array.shape[0] for array in feeds.values() if array.shape), 1)
+
+
 class Session(Protocol):
     """A graph made ready to run."""
 

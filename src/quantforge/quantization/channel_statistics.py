@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantforge.graph import Array, Graph, QuantSpec
-from quantforge.graph.execution import Feeds, Session
+from quantforge.graph.execution import Feeds, Session, sample_count
 from quantforge.graph.quantize import fake_quantize_value
 from quantforge.numerics.compiled import compiled
 from quantforge.numerics.formats import IntFormat
@@ -53,7 +53,7 @@ def channel_statistics(
             axis = axes.setdefault(name, channel_axis(graph, name, array.ndim))
             found = _channel_sums(array, axis, spec)
             sums[name] = sums[name] + found if name in sums else found
-        count += next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+        count += sample_count(feeds)
     return {name: ChannelStatistics(*(total / count)) for name, total in sums.items()}
 
 

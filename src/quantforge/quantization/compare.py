@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from quantforge.diagnostics import Diagnostic, InputError
 from quantforge.graph import Array, Graph
-from quantforge.graph.execution import Feeds, Session
+from quantforge.graph.execution import Feeds, Session, sample_count
 from quantforge.numerics.compiled import compiled
 from quantforge.quantization.report import DataReport, OutputReport
 from quantforge.quantization.top_class import Tally, looks_like_scores
@@ -274,7 +274,7 @@ def run_side_by_side(
         reference, actual = float_session.run(feeds), quantized_session.run(feeds)
         for name, counterpart in pairs.items():
             sums.differences[name] = sums.differences[name].plus(reference[name], actual[counterpart])
-        size = next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+        size = sample_count(feeds)
         right = None if labels is None else _labels_of(labels, sums.samples, size)
         for name in outputs:
             y, z = reference[name], actual[pairs[name]]

@@ -29,7 +29,7 @@ from quantforge.calibration.split import split
 from quantforge.calibration.store import SketchKey, load_sketches, save_sketches
 from quantforge.diagnostics import InputError
 from quantforge.graph import Graph, Op
-from quantforge.graph.execution import Executor, Feeds, Session
+from quantforge.graph.execution import Executor, Feeds, Session, sample_count
 from quantforge.memory import release_freed_memory
 from quantforge.numerics.compiled import compile_ahead
 from quantforge.ops.registry import spec
@@ -286,7 +286,7 @@ def take_samples(batches: Iterator[Feeds], samples: int) -> list[Feeds]:
         if feeds is None:
             break
         taken.append({name: np.array(array) for name, array in feeds.items()})
-        left -= next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+        left -= sample_count(feeds)
     return taken
 
 
@@ -294,7 +294,7 @@ def first_samples(batches: Iterable[Feeds], samples: int, divisible: bool) -> li
     """The first of `batches`, at least one, up to `samples` samples; the last one is cut where it may be."""
     chosen: list[Feeds] = []
     for feeds in batches:
-        size = next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+        size = sample_count(feeds)
         if size > samples and chosen and not divisible:
             break
         if size > samples and divisible:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from quantforge.calibration.methods import ScaleKind
 from quantforge.graph import Array, Graph
-from quantforge.graph.execution import Executor, Feeds
+from quantforge.graph.execution import Executor, Feeds, sample_count
 from quantforge.numerics.formats import IntFormat
 from quantforge.passes.equalize_layers import ChannelGroup, channel_groups
 from quantforge.passes.result import PassResult
@@ -48,7 +48,7 @@ def fit_grids(
     ]
     names = [name for group in groups for name in group.values if _fits(rules.get(name))]
     picked = pick(executor, graph, names, samples) if names else {}
-    reach = room(sum(map(_size, samples)))
+    reach = room(sum(map(sample_count, samples)))
     values = [
         sum(
             (
@@ -99,7 +99,7 @@ def _squared_error(numbers: NDArray[np.float32], low: float, high: float) -> flo
 
 
 def room(samples: int) -> float:
-    """How many times as far as in so many samples values are taken to reach in those to come.
+    """How many times as far as those of so many samples the values of samples to come are taken to reach.
 
     >>> room(8), room(256)
     (1.2, 1.1)
@@ -111,9 +111,9 @@ def pick(executor: Executor, graph: Graph, names: list[str], samples: Sequence[F
     """Some numbers of each value, drawn evenly from all samples."""
     session, draw = executor.session(graph, names, brief=True), np.random.default_rng(0)
     found: dict[str, list[Array]] = {name: [] for name in names}
-    total = sum(map(_size, samples))
+    total = sum(map(sample_count, samples))
     for feeds in samples:
-        share = -(-PICKED * _size(feeds) // total)
+        share = -(-PICKED * sample_count(feeds) // total)
         for name, array in session.run(feeds).items():
             flat = array.reshape(-1)
             found[name].append(flat[draw.integers(0, max(flat.size, 1), share)] if flat.size else flat)
@@ -166,10 +166,6 @@ def _fits(rule: TensorRule | None) -> bool:
 
 def _bits(rule: TensorRule) -> int:
     return rule.format.bits
-
-
-def _size(feeds: Feeds) -> int:
-    return next((len(array) for array in feeds.values() if array.ndim), 1)
 
 
 def _nothing() -> Table:

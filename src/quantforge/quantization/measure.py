@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantforge.graph import Array, Graph, Op, Value
-from quantforge.graph.execution import Executor, Feeds
+from quantforge.graph.execution import Executor, Feeds, sample_count
 from quantforge.graph.quantize import fake_quantize_value
 from quantforge.numerics.compiled import compiled
 from quantforge.ops.registry import spec
@@ -109,13 +109,9 @@ def measure(executor: Executor, base: Graph, quantized: Graph, batches: Sequence
             for name, twin in twins.items():
                 noises[name] = noises[name].plus(arrays[name], arrays[twin])
         for name in base.outputs:
-            if name in all_ and looks_like_scores(arrays[name], _samples(feeds)):
+            if name in all_ and looks_like_scores(arrays[name], sample_count(feeds)):
                 answers[name] = answers.get(name, Tally()).plus(arrays[name], arrays[all_[name]])
-    return Measurement(added, accumulated, sum(map(_samples, batches)), answers)
-
-
-def _samples(feeds: Feeds) -> int:
-    return next((array.shape[0] for array in feeds.values() if array.ndim), 1)
+    return Measurement(added, accumulated, sum(map(sample_count, batches)), answers)
 
 
 def comparison_graph(base: Graph, quantized: Graph) -> tuple[Graph, dict[str, str], dict[str, str]]:

@@ -22,6 +22,7 @@ from quantforge.calibration.sketch import Sketch
 from quantforge.diagnostics import CalibrationError
 from quantforge.frontends.torch.run import TorchExecutor
 from quantforge.graph import Array, Graph
+from quantforge.graph.execution import sample_count
 
 Ranges = NDArray[np.float64]
 Equalized = Callable[[Mapping[str, Ranges]], Graph]
@@ -74,18 +75,18 @@ class LoopObserver:
         Raises:
             CalibrationError: Q0203 on NaN or infinity, naming the operator that made it.
         """
-        if sum(map(_samples, self.kept)) < self._wanted:
+        if sum(map(sample_count, self.kept)) < self._wanted:
             self.kept.append({name: np.array(t.detach().cpu().numpy()) for name, t in inputs.items()})
         if self._equalized is None:
             arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in observed.items()}
-            self._count_batch(arrays, next((t.shape[0] for t in inputs.values() if t.ndim), 1))
+            self._count_batch(arrays, sample_count(inputs))
             return
         for name, tensor in observed.items():
             channel = self._looked[name] % tensor.ndim
             largest = tensor.detach().abs().amax([axis for axis in range(tensor.ndim) if axis != channel])
             found = largest.cpu().numpy().astype(np.float64)
             self._ranges[name] = np.maximum(self._ranges[name], found) if name in self._ranges else found
-        if sum(map(_samples, self.kept)) >= self._wanted:
+        if sum(map(sample_count, self.kept)) >= self._wanted:
             self._begin(self._equalized)
 
     def calibration(self) -> Calibration:
@@ -112,7 +113,7 @@ class LoopObserver:
         self.graph = equalized(self._ranges)
         session = TorchExecutor(self._device).session(self.graph, self.names)
         for feeds in self.kept:
-            self._count_batch(session.run(feeds), _samples(feeds))
+            self._count_batch(session.run(feeds), sample_count(feeds))
 
     def _count_batch(self, arrays: Mapping[str, Array], samples: int) -> None:
         tasks = deque(sorted(arrays, key=lambda name: -arrays[name].size))
@@ -145,7 +146,3 @@ class LoopObserver:
             if not batch.add(values).empty:
                 self._histories[name].append(range_of(batch, rule))
             self._sketches[name].merge(batch)
-
-
-def _samples(feeds: Mapping[str, Array]) -> int:
-    return next((array.shape[0] for array in feeds.values() if array.ndim), 1)
