@@ -39,9 +39,10 @@ def range_of(sketch: Sketch, rule: RangeRule) -> Extent:
     elif rule.method is RangeMethod.ENTROPY:
         extent = _entropy_range(segments)
     elif rule.method is RangeMethod.MSE and rule.scales is ScaleKind.FLOAT:
-        extent = mse_range(segments, rule.format, rule.symmetric, rule.rounding)
+        extent = mse_range(segments, rule.format, rule.symmetric, rule.rounding, rule.slack)
     elif rule.method is RangeMethod.MSE:
-        return least_error(segments, extent, rule.format, rule.symmetric, rule.rounding).ends(rule.format)
+        found = least_error(segments, extent, rule.format, rule.symmetric, rule.rounding, slack=rule.slack)
+        return found.ends(rule.format)
     return grid_range(extent, rule)
 
 

@@ -154,6 +154,15 @@ def squared_error_bounds(segments: Segments, step: float, low: float, high: floa
     return float((least * least) @ segments.count) * scale, float((most * most) @ segments.count) * scale
 
 
+def first_within(errors: Floats, slack: float) -> int:
+    """The first index whose error is at most 1 + `slack` times the least.
+
+    >>> first_within(np.array([9.0, 5.4, 5.0, 8.0]), 0.1)
+    1
+    """
+    return int(np.argmax(errors <= (1.0 + slack) * errors.min()))
+
+
 def grid(format: IntFormat, zero_point: int) -> tuple[float, float]:
     """The ends of the grid in steps from real zero: qmin - zero_point and qmax - zero_point."""
     return float(format.qmin - zero_point), float(format.qmax - zero_point)

@@ -116,7 +116,8 @@ class History:
 
 def _key(rule: RangeRule) -> tuple[object, ...]:
     percentile = rule.percentile if rule.method is RangeMethod.PERCENTILE else None
-    return (rule.method, percentile, rule.format, rule.scales, rule.symmetric)
+    slack = rule.slack if rule.method is RangeMethod.MSE else None
+    return (rule.method, percentile, slack, rule.format, rule.scales, rule.symmetric)
 
 
 def _most_common(ends: Ends) -> Extent:

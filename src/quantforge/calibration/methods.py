@@ -64,6 +64,10 @@ class RangeRule(Protocol):
         """Share of the values inside the range, in percent, for the percentile method."""
 
     @property
+    def slack(self) -> float:
+        """How far above the least error the widest range may lie, as a share of it, for the mse method."""
+
+    @property
     def moving_average(self) -> float | None:
         """Smoothing constant of min-max over batches; None for the plain extremes."""
 

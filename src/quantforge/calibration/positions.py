@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantforge.calibration.errors import grid, squared_error
+from quantforge.calibration.errors import first_within, grid, squared_error
 from quantforge.calibration.segments import Floats, Segments
 from quantforge.calibration.sketch import Extent
 from quantforge.numerics.formats import IntFormat
@@ -75,10 +75,12 @@ def least_error(
     symmetric: bool,
     rounding: Rounding = Rounding.HALF_EVEN,
     candidates: int = CANDIDATES,
+    slack: float = 0.0,
 ) -> PowerOfTwo:
     """The position of least squared error among the non-overflow one and the next `candidates` - 1 above it.
 
-    Ties keep the smaller position. A tensor of zeros keeps the non-overflow one (0).
+    The smallest that errs at most 1 + `slack` times as much is taken. A tensor of zeros keeps the non-overflow one
+    (0).
     Equal to the search over the values themselves unless the errors of two positions lie within the bounds
     `errors.squared_error_bounds` of each other.
     """
@@ -87,7 +89,7 @@ def least_error(
         return start
     tried = range(start.position, min(start.position + candidates, MAX_POSITION + 1))
     errors = position_errors(segments, tried, format, start.zero_point, rounding)
-    return PowerOfTwo(tried[int(np.argmin(errors))], start.zero_point)
+    return PowerOfTwo(tried[first_within(errors, slack)], start.zero_point)
 
 
 def position_errors(

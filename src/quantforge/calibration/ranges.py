@@ -5,6 +5,9 @@ own. The mean square error is minimised over clipped ranges: with a step s and t
 
     minimise over a in [lo, 0], b in [0, hi]:   sum over values of (s * clamp(round(x / s)) - x)^2.
 
+The least is often flat: much narrower ranges err as little. What they clip are the largest values, whose errors are
+alike in sign and come again at other samples, so `slack` takes the widest range that errs at most so much more.
+
 Reference: percentile as ONNX Runtime's `PercentileCalibrater`.
 """
 
@@ -12,16 +15,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantforge.calibration.errors import DIRECTED, nearest_squared_error, squared_error
-from quantforge.calibration.segments import Floats, Segments, quantile
+from quantforge.calibration.errors import DIRECTED, first_within, nearest_squared_error, squared_error
+from quantforge.calibration.segments import Segments, quantile
 from quantforge.calibration.sketch import Extent
 from quantforge.numerics.formats import IntFormat
 from quantforge.numerics.positions import affine_parameters
 from quantforge.numerics.rounding import Rounding
 
-# Candidate ends as a share of the extreme one: six octaves down in quarters, then eighths to 32nds around the best.
+# Candidate ends as a share of the extreme one, widest first: six octaves down in quarters, then 32nds of one around
+# the best.
 _COARSE = np.exp2(-np.arange(25) / 4.0)
-_FINE = np.exp2(np.arange(-7, 8) / 32.0)
+_FINE = np.exp2(np.arange(7, -8, -1) / 32.0)
 _SWEEPS = 2  # of the two ends of an asymmetric range
 
 
@@ -48,12 +52,16 @@ def percentile_range(segments: Segments, percentile: float, symmetric: bool) -> 
 
 
 def mse_range(
-    segments: Segments, format: IntFormat, symmetric: bool, rounding: Rounding = Rounding.HALF_EVEN
+    segments: Segments,
+    format: IntFormat,
+    symmetric: bool,
+    rounding: Rounding = Rounding.HALF_EVEN,
+    slack: float = 0.0,
 ) -> Extent:
-    """The range whose grid has the least mean squared error, among candidates 1/32 octave apart.
+    """The widest range whose grid errs at most 1 + `slack` times the least mean squared error.
 
-    Symmetric: one search over the larger end. Asymmetric: the two ends in turn, twice. Among equal errors the
-    widest range wins.
+    Candidates are 1/32 octave apart. Symmetric: one search over the larger end. Asymmetric: the two ends in turn,
+    twice.
 
     Cost: about 80 candidate grids per end and sweep, each a pass over the segments of the tensor.
     """
@@ -61,12 +69,12 @@ def mse_range(
     lo, hi = min(full.lo, 0.0), max(full.hi, 0.0)
     if symmetric:
         top = max(-lo, hi)
-        best = _best_share(segments, (0.0, -top), (0.0, top), format, True, rounding)
+        best = _best_share(segments, (0.0, -top), (0.0, top), format, True, rounding, slack)
         return Extent(-top * best, top * best)
     best_lo, best_hi = lo, hi
     for _ in range(_SWEEPS if lo < 0.0 < hi else 1):
-        best_hi = hi * _best_share(segments, (best_lo, 0.0), (0.0, hi), format, False, rounding)
-        best_lo = lo * _best_share(segments, (0.0, lo), (best_hi, 0.0), format, False, rounding)
+        best_hi = hi * _best_share(segments, (best_lo, 0.0), (0.0, hi), format, False, rounding, slack)
+        best_lo = lo * _best_share(segments, (0.0, lo), (best_hi, 0.0), format, False, rounding, slack)
     return Extent(best_lo, best_hi)
 
 
@@ -77,8 +85,9 @@ def _best_share(
     format: IntFormat,
     symmetric: bool,
     rounding: Rounding,
+    slack: float,
 ) -> float:
-    """The share f of least error for ranges from lo[0] + f lo[1] to hi[0] + f hi[1]."""
+    """The largest share f of almost least error for ranges from lo[0] + f lo[1] to hi[0] + f hi[1]."""
     best = 1.0
     if lo[1] == hi[1] == 0.0:
         return best
@@ -90,11 +99,5 @@ def _best_share(
             errors = squared_error(segments, steps, low, high, rounding)
         else:
             errors = nearest_squared_error(segments, steps, low, high)
-        best = float(shares[_widest_least(errors, shares)])
+        best = float(shares[first_within(errors, slack)])
     return best
-
-
-def _widest_least(errors: Floats, shares: Floats) -> int:
-    """Index of the least error; the largest share among equal ones."""
-    least = np.flatnonzero(errors == errors.min())
-    return int(least[np.argmax(shares[least])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -46,9 +47,24 @@ class TensorRule:
     method: RangeMethod = RangeMethod.MIN_MAX
     statistic: Statistic = Statistic.ALL
     percentile: float = 99.999
+    slack: float = (
+        0.0  # of the mse method for what calibration sees: error above the least, for a wider range
+    )
     moving_average: float | None = None  # smoothing constant of min-max over batches
     rounding: Rounding = Rounding.HALF_EVEN
     keep_float: bool = False
+
+    def __post_init__(self) -> None:
+        average = 1.0 if self.moving_average is None else self.moving_average
+        for name, found, legal, wanted in (
+            ("percentile", self.percentile, 0.0 < self.percentile <= 100.0, "above 0, up to 100"),
+            ("slack", self.slack, 0.0 <= self.slack < math.inf, "0 or more"),
+            ("moving_average", average, 0.0 < average <= 1.0, "above 0, up to 1"),
+        ):
+            if not legal:
+                usual = TensorRule.__dataclass_fields__[name].default
+                fix = f"leave it out (it is {usual} then)"
+                raise InputError("Q0532", name, f"{found}", f"a number, {wanted}", fix)
 
 
 @dataclass(frozen=True)
@@ -221,6 +237,7 @@ class Override:
     method: RangeMethod | None = None
     statistic: Statistic | None = None
     percentile: float | None = None
+    slack: float | None = None
     rounding: Rounding | None = None
 
     def __post_init__(self) -> None:
@@ -327,7 +344,7 @@ CPU_TRANSFORMER = Recipe(
 )
 CPU_CNN = Recipe(
     name="cpu-cnn",
-    activations=TensorRule(UINT8, symmetric=False),
+    activations=TensorRule(UINT8, symmetric=False, method=RangeMethod.MSE, slack=0.05),
     equalize=Equalization(),
     correct_bias=True,
     output_margin=0.25,

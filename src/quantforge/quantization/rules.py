@@ -17,7 +17,9 @@ from quantforge.diagnostics import InputError
 from quantforge.graph import Graph, Op
 from quantforge.quantization.recipe import BiasRule, BiasScale, Override, Part, Recipe, TensorRule
 
-_CHANGES = ("format", "scales", "symmetric", "per_channel", "method", "statistic", "percentile", "rounding")
+_CHANGES = (
+    "format", "scales", "symmetric", "per_channel", "method", "statistic", "percentile", "slack", "rounding",
+)  # fmt: skip
 
 
 def override_for(

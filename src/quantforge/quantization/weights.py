@@ -6,10 +6,14 @@ through their sketch.  With step s the squared error of a candidate is  sum((s *
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from quantforge.calibration.choose import range_of
 from quantforge.calibration.methods import RangeMethod, ScaleKind
+from quantforge.calibration.sketch import sketch_of
 from quantforge.graph import Array, QuantSpec
 from quantforge.numerics.compiled import compiled
 from quantforge.numerics.formats import IntFormat
@@ -24,8 +28,8 @@ Errors = NDArray[np.float64]
 def constant_spec(data: Array, rule: TensorRule, axis: int | None) -> QuantSpec:
     """The spec that `rule` gives to a constant: per slice along `axis`, or for the whole tensor when None.
 
-    Symmetric around zero, except asymmetric rules with float scales and min-max ranges. A float format has no
-    scale.
+    Symmetric around zero, except asymmetric rules with float scales. No value is to come that is not seen, so
+    `slack` does not count. A float format has no scale.
     """
     format = rule.format
     if not isinstance(format, IntFormat):
@@ -37,12 +41,12 @@ def constant_spec(data: Array, rule: TensorRule, axis: int | None) -> QuantSpec:
         scales = [scale_of_position(_position(row, centred, rule)) for row in rows]
         zero = 0 if format.signed else 1 << (format.bits - 1)
         return QuantSpec(format, tuple(scales), (zero,) * len(scales), axis, rule.rounding)
-    if not rule.symmetric and rule.method is RangeMethod.MIN_MAX:
-        ends = [(float(row.min(initial=0.0)), float(row.max(initial=0.0))) for row in rows]
-    else:
+    if rule.symmetric:
         ends = [(-top, top) for top in (_top(row, rule, centred) for row in rows)]
-    symmetric = rule.symmetric or rule.method is not RangeMethod.MIN_MAX
-    pairs = [affine_parameters(lo, hi, format, symmetric) for lo, hi in ends]
+    else:
+        found = (range_of(sketch_of([row]), replace(rule, slack=0.0)) for row in rows)
+        ends = [(min(extent.lo, 0.0), max(extent.hi, 0.0)) for extent in found]
+    pairs = [affine_parameters(lo, hi, format, rule.symmetric) for lo, hi in ends]
     return QuantSpec(format, tuple(s for s, _ in pairs), tuple(z for _, z in pairs), axis, rule.rounding)
 
 
@@ -131,7 +135,6 @@ def _top(row: NDArray[np.float32], rule: TensorRule, format: IntFormat) -> float
 def _entropy_ends(row: NDArray[np.float32]) -> tuple[float, float]:
     from quantforge.calibration.entropy import entropy_range  # compiled code that no other method needs
     from quantforge.calibration.segments import segments_of
-    from quantforge.calibration.sketch import sketch_of
 
     found = entropy_range(segments_of(sketch_of([row])))
     return found.lo, found.hi

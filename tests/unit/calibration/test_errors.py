@@ -9,6 +9,7 @@ import pytest
 
 from quantforge.calibration.errors import (
     expected_error,
+    first_within,
     nearest_squared_error,
     squared_error,
     squared_error_bounds,
@@ -87,6 +88,12 @@ def test_float_formats() -> None:
     assert brain.saturation == 0.0
     # 8 significant bits: noise 2^-16 / 12 .. 2^-18 / 12 of each value's octave, about 50 dB
     assert 48 < brain.sqnr_db < 56
+
+
+def test_the_first_error_within_the_slack() -> None:
+    errors = np.array([4.0, 2.2, 2.0, 2.0, 9.0])
+    assert [first_within(errors, slack) for slack in (0.0, 0.1, 1.0)] == [2, 1, 0]
+    assert first_within(np.zeros(3), 0.0) == 0
 
 
 def test_nothing_to_lose() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from quantforge.calibration.history import History, averages, needs_history, same_ranges
@@ -77,3 +79,6 @@ def test_which_rules_share_a_history() -> None:
     percentile = TensorRule(method=RangeMethod.PERCENTILE)
     assert not same_ranges(percentile, TensorRule(method=RangeMethod.PERCENTILE, percentile=99))
     assert not same_ranges(percentile, TensorRule())
+    assert same_ranges(percentile, replace(percentile, slack=0.1))  # only mse looks at it
+    error = TensorRule(method=RangeMethod.MSE)
+    assert not same_ranges(error, replace(error, slack=0.1))

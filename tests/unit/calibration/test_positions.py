@@ -52,6 +52,19 @@ def test_the_position_is_that_of_the_search_over_the_values(
     assert found == PowerOfTwo(start.position + int(np.argmin(exact)), start.zero_point)
 
 
+def test_slack_keeps_a_wider_grid_of_almost_the_same_error() -> None:
+    segments = segments_of(sketch_of([VALUES["outlier"]]))
+    extent = Extent(float(VALUES["outlier"].min()), 20.0)
+    tried = range(non_overflow(extent, INT8, True).position, 10)
+    errors = position_errors(segments, tried, INT8, 0)
+    for slack in (0.0, 1.0, 10.0):
+        found = least_error(segments, extent, INT8, True, slack=slack).position
+        assert found == min(
+            p for p, error in zip(tried, errors, strict=True) if error <= (1 + slack) * errors.min()
+        )
+    assert least_error(segments, extent, INT8, True).position > tried[0] == found
+
+
 @pytest.mark.parametrize("name", VALUES)
 def test_errors_lie_within_their_bounds(name: str) -> None:
     values, segments = VALUES[name], segments_of(sketch_of([VALUES[name]]))

@@ -64,6 +64,20 @@ def test_the_mse_range_is_as_good_as_a_search_over_the_values(
     assert brute(values, found.lo, found.hi, format, symmetric) <= 1.02 * best
 
 
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize(("format", "symmetric"), [(INT8, True), (UINT8, False), (IntFormat(4), True)])
+def test_slack_widens_the_range_as_far_as_the_error_allows(
+    name: str, format: IntFormat, symmetric: bool
+) -> None:
+    values, segments = VALUES[name], segments_of(sketch_of([VALUES[name]]))
+    ranges = [mse_range(segments, format, symmetric, slack=slack) for slack in (0.0, 0.1, 1.0)]
+    widths = [found.hi - found.lo for found in ranges]
+    errors = [brute(values, found.lo, found.hi, format, symmetric) for found in ranges]
+    assert widths == sorted(widths) and widths[0] < widths[2]
+    # either end may take all of the slack, and what bins and candidates leave open is 2 percent
+    assert errors[1] <= 1.02 * 1.1**2 * errors[0] and errors[2] <= 1.02 * 2.0**2 * errors[0]
+
+
 def test_nothing_and_zeros() -> None:
     for segments in (segments_of(Sketch()), segments_of(sketch_of([np.zeros(4, np.float32)]))):
         assert min_max_range(segments) == Extent(0.0, 0.0)

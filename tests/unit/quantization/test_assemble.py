@@ -68,7 +68,7 @@ def test_activations_come_first_then_weights_and_biases(report: QuantizationRepo
 def test_the_extremes_of_an_activation_are_exact(report: QuantizationReport) -> None:
     tensor = report.tensor("x")
     assert tensor is not None and (tensor.lo, tensor.hi) == (DATA.min(), DATA.max())
-    assert tensor.producer is None and tensor.method == "min-max"
+    assert tensor.producer is None and tensor.method == "mse"
 
 
 def test_a_weight_per_channel_has_its_exact_error() -> None:

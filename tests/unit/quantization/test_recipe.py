@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from quantforge.diagnostics import InputError
@@ -18,6 +20,7 @@ from quantforge.quantization.recipe import (
     Part,
     Recipe,
     ScaleKind,
+    TensorRule,
     named_recipe,
 )
 
@@ -63,3 +66,17 @@ def test_a_part_belongs_to_an_operator() -> None:
         Override(tensor="a", part=Part.BIAS)
     with pytest.raises(InputError, match="Q0310"):
         Override(op="a", kinds=("conv2d",))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (lambda: TensorRule(percentile=0.0), "percentile: found 0.0; expected a number, above 0, up to 100"),
+        (lambda: TensorRule(slack=-0.1), "slack: found -0.1; expected a number, 0 or more"),
+        (lambda: TensorRule(slack=float("nan")), "slack: found nan"),
+        (lambda: TensorRule(moving_average=1.5), r"moving_average: found 1.5; .* \(it is None then\)"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(rule: Callable[[], TensorRule], message: str) -> None:
+    with pytest.raises(InputError, match=f"Q0532 {message}"):
+        rule()

@@ -62,6 +62,7 @@ def test_every_field_of_an_override_is_laid_over_its_part() -> None:
         method=RangeMethod.PERCENTILE,
         statistic=Statistic.MAX,
         percentile=98.0,
+        slack=0.2,
         rounding=Rounding.HALF_UP,
     )
     recipe = DPU_CNN.with_overrides((change,))
@@ -73,6 +74,7 @@ def test_every_field_of_an_override_is_laid_over_its_part() -> None:
         RangeMethod.PERCENTILE,
         Statistic.MAX,
         98.0,
+        0.2,
         rounding=Rounding.HALF_UP,
     )
     assert weight_rule(network().op("c1"), recipe) == want

@@ -134,6 +134,19 @@ def test_an_asymmetric_rule_moves_the_zero_point_of_every_slice() -> None:
     np.testing.assert_allclose(spec.scale, 0.01, rtol=1e-6)
 
 
+@pytest.mark.parametrize("method", [RangeMethod.MSE, RangeMethod.PERCENTILE])
+def test_an_asymmetric_rule_moves_the_zero_point_by_every_method(method: RangeMethod) -> None:
+    data = np.linspace(0.0, 2.55, 500, dtype=np.float32)
+    spec = constant_spec(data, TensorRule(UINT8, symmetric=False, method=method), None)
+    assert spec.zero_point == (0,) and math.isclose(spec.scale[0], 0.01, rel_tol=1e-2)
+
+
+def test_slack_is_for_values_to_come_and_a_constant_has_none() -> None:
+    data = np.append(normal(5000), np.float32(8.0))
+    rule = TensorRule(UINT8, symmetric=False, method=RangeMethod.MSE)
+    assert constant_spec(data, replace(rule, slack=5.0), None) == constant_spec(data, rule, None)
+
+
 @pytest.mark.parametrize("scales", ScaleKind)
 def test_entropy_and_percentile_clip_a_lone_outlier(scales: ScaleKind) -> None:
     data = np.append(normal(20_000, spread=0.05), np.float32(8.0))
