@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import sympy
 import torch
 
 from quantforge.graph import Shape
@@ -40,6 +39,8 @@ class Size:
         values = [sizes[str(symbol)] for symbol in symbols]
         if all(isinstance(value, int) for value in values):
             return int(found.subs(dict(zip(symbols, values, strict=True))))
+        import sympy  # 0.7 s and 40 MB that fine-tuning of an ONNX model does without
+
         size: int = sympy.lambdify(symbols, found, "math")(*values)  # torch.export traces sizes too
         return size
 

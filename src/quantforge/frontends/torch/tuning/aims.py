@@ -8,15 +8,13 @@ what a layer should give.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import torch
 
-from quantforge.frontends.torch.program import Program
 from quantforge.frontends.torch.tuning.frontier import Frontier
 from quantforge.frontends.torch.tuning.kept import Samples, Vault
 from quantforge.frontends.torch.tuning.layers import Layer
-from quantforge.frontends.torch.tuning.network import constants_of
 from quantforge.graph import Graph
 
 _LIMITING = ("relu", "relu6", "clip")
@@ -43,24 +41,24 @@ class Aims:
         known = [name for name in dict.fromkeys(names_of(base, layers)) if reference.has_value(name)]
         known = [name for name in known if not reference.value(name).is_const]
         if reference is not base and known:
-            seen, other = (_values(graph, known, samples, chunks[0], device) for graph in (base, reference))
-            for name in known:
-                scale = channel_scale(seen[name], other[name])
-                if scale is not None:
-                    self._scales[name] = scale
-            for name, act in _limits(
-                base, layers
-            ):  # what an activation lets pass has the scales in front of it
+            runs = tuple(Frontier(graph, samples, chunks[:1], vault, device) for graph in (base, reference))
+            self._scales = _channel_scales(*runs, known)
+            # what an activation lets pass has the scales in front of it
+            for name, act in _limits(base, layers):
                 if name in self._scales and act in known:
                     self._scales[act] = self._scales[name]
 
     def wanted(self, layer: Layer, index: int) -> torch.Tensor:
         """What the op should give over a chunk: its value, held to what the activation behind it lets pass."""
         found = self.read(self._base.graph.op(layer.op).outputs[0], index)
-        for name, act in _limits(self._base.graph, [layer]):
-            if name in self._scales and act in self._scales:
-                return torch.minimum(found, torch.where(found > 0, self.read(act, index), found))
+        for act in self._limiting(layer):
+            return torch.minimum(found, torch.where(found > 0, self.read(act, index), found))
         return found
+
+    def _limiting(self, layer: Layer) -> list[str]:
+        """What the activation behind a layer lets pass, where that is known before any pass."""
+        pairs = _limits(self._base.graph, [layer])
+        return [act for name, act in pairs if name in self._scales and act in self._scales]
 
     def read(self, name: str, index: int) -> torch.Tensor:
         """A value over a chunk."""
@@ -68,8 +66,11 @@ class Aims:
             return self._before.read(name, index) * self._scales[name]
         return self._base.read(name, index)
 
-    def advance(self, names: Sequence[str]) -> None:
-        """Compute values."""
+    def prepare(self, layer: Layer) -> None:
+        """Compute what `wanted` needs for a layer, and the value beside it."""
+        names = [self._base.graph.op(layer.op).outputs[0]]
+        names += self._limiting(layer)
+        names += [] if layer.beside is None else [layer.beside]
         self._before.advance([name for name in names if name in self._scales])
         self._base.advance([name for name in names if name not in self._scales])
 
@@ -117,9 +118,17 @@ def channel_scale(found: torch.Tensor, before: torch.Tensor) -> torch.Tensor | N
     return scale.to(found.dtype).reshape(shape)
 
 
-def _values(
-    graph: Graph, names: Sequence[str], samples: Samples, units: Sequence[int], device: torch.device
-) -> dict[str, torch.Tensor]:
-    program = Program(graph, names)
-    with torch.no_grad():
-        return program.run(samples.take(units, device), constants_of(program, device))
+def _channel_scales(run: Frontier, before: Frontier, names: Collection[str]) -> dict[str, torch.Tensor]:
+    """`channel_scale` of `names` over a chunk, in the order in which they are computed: few are held at a time."""
+    scales = {}
+    for name in (name for op in run.graph.ops for name in op.outputs if name in names):
+        run.advance([name])
+        before.advance([name])
+        scale = channel_scale(run.read(name, 0), before.read(name, 0))
+        if scale is not None:
+            scales[name] = scale
+        run.release()
+        before.release()
+    run.close()
+    before.close()
+    return scales

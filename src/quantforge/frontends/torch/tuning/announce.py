@@ -14,7 +14,8 @@ from quantforge.frontends.torch.program import Program
 from quantforge.frontends.torch.run import stored_constant
 from quantforge.frontends.torch.tuning.kept import Samples
 from quantforge.frontends.torch.tuning.options import TuneOptions
-from quantforge.graph import Graph
+from quantforge.graph import Graph, QuantSpec
+from quantforge.numerics.formats import IntFormat
 
 logger = logging.getLogger("quantforge")
 _PER_GRADIENT = 3  # tensors that one value leaves behind for the backward pass: itself, stored, and its mask
@@ -55,7 +56,8 @@ def needed(graph: Graph, samples: Samples, options: TuneOptions, device: torch.d
     batch = options.schedule.batch if samples.cut else 1
     while batch > 1 and values * batch > options.budget.memory_bytes:
         batch //= 2
-    activations = 2 * _widest(graph, sizes) * units if options.layers else 0
+    stored = {name: _stored(graph.value(name).quant, size) for name, size in sizes.items()}
+    activations = (_widest(graph, sizes) + _widest(graph, stored)) * units if options.layers else 0
     return Need(inputs, activations, targets, values * batch, batch)
 
 
@@ -96,6 +98,13 @@ def _sizes(graph: Graph, samples: Samples, device: torch.device) -> dict[str, in
     for name, tensor in values.items():
         found[name] = tensor.numel() * tensor.element_size()
     return found
+
+
+def _stored(spec: QuantSpec | None, size: int) -> int:
+    """Bytes of a float32 value as `Vault` keeps it."""
+    if spec is None or spec.axis is not None or not isinstance(spec.format, IntFormat):
+        return size
+    return size // 4 if spec.format.bits <= 8 else size // 2 if spec.format.bits <= 16 else size
 
 
 def _widest(graph: Graph, sizes: dict[str, int]) -> int:

@@ -28,10 +28,11 @@ from quantforge.frontends.torch.tuning.positions import Search, choose_positions
 from quantforge.frontends.torch.tuning.sequential import Chunks, replaced, tune_layer
 from quantforge.frontends.torch.tuning.straight import with_constants
 from quantforge.graph import Graph
+from quantforge.memory import release_freed_memory
 from quantforge.progress import Listener, track
 
 START, POSITIONS, LAYERS = "start", "positions", "layers"
-_CHUNK = 32  # samples run at a time
+_CHUNK = 16  # samples run at a time
 
 
 def fine_tune(
@@ -113,6 +114,7 @@ class _Run:
     search: Search | None
 
     def tuned(self) -> Tuned:
+        release_freed_memory()
         targets = Targets(self.reference, self.samples, self.vault, self.device)
         fit, held = self._split()
         aside = self._chunks(held)
@@ -120,10 +122,12 @@ class _Run:
         stages, layers = [chosen], list[LayerResult]()
         if self.search is not None and self.options.positions:
             best = self._by_positions(targets, fit, held)
+            release_freed_memory()
             chosen = Stage(POSITIONS, targets.measure(best, aside))
             stages.append(chosen)
         if self.options.layers:
             graph, layers = self._by_layers(best, fit, held)
+            release_freed_memory()
             stages.append(Stage(LAYERS, targets.measure(graph, aside)))
             if stages[-1].loss < chosen.loss:
                 best, chosen = graph, stages[-1]
@@ -179,6 +183,7 @@ class _Run:
         for layer in track(layers_of(graph), "tuning layers", None, self.progress):
             result, constants = tune_layer(graph, self.base, layer, run, aims, chunks, self.options)
             replaced(graph, constants)
+            release_freed_memory()  # or blocks of all sizes add up
             results.append(result)
         run.close()
         aims.close()

@@ -44,14 +44,17 @@ class Frontier:
         constants = {
             name: stored_constant(self.graph.value(name)).to(self.device) for name in program.constants
         }
+        dying = [name for name in self._kept if not self._is_live(name, ran, wanted)]
         for index, units in enumerate(self.chunks):
             with torch.no_grad():
                 found = program.run(self._inputs(index, units, program.graph.inputs), constants)
+            self.vault.free(self._kept[name][index] for name in dying)
             for name in leaving:
                 if name in found:
-                    self._kept.setdefault(name, []).append(self.vault.keep(found[name]))
+                    self._kept.setdefault(name, []).append(self.vault.keep(found[name], self._step(name)))
+        for name in dying:
+            del self._kept[name]
         self._done = ran
-        self.release(wanted)
 
     def read(self, name: str, index: int) -> torch.Tensor:
         """A value of chunk `index`, computed before."""
@@ -76,6 +79,11 @@ class Frontier:
     def reaches(self, name: str, without: str) -> bool:
         """Whether the value `name` can be computed before the op `without`."""
         return all(op.name != without for op in self._missing([name]))
+
+    def _step(self, name: str) -> float | None:
+        """What the value is a multiple of."""
+        spec = self.graph.value(name).quant
+        return None if spec is None or spec.axis is not None or not spec.scale else spec.scale[0]
 
     def _is_live(self, name: str, ran: set[str], wanted: Sequence[str]) -> bool:
         return name in wanted or any(op.name not in ran for op in self.graph.consumers(name))

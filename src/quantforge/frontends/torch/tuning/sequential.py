@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from quantforge.frontends.torch.run import stored_constant
-from quantforge.frontends.torch.tuning.aims import Aims, names_of
+from quantforge.frontends.torch.tuning.aims import Aims
 from quantforge.frontends.torch.tuning.frontier import Frontier
 from quantforge.frontends.torch.tuning.layers import Layer, Product
 from quantforge.frontends.torch.tuning.options import LayerResult, TuneOptions
@@ -256,11 +256,24 @@ def tune_layer(
     beside = layer.beside if layer.beside is not None and run.reaches(layer.beside, layer.op) else None
     others = [] if beside is None else [beside]
     run.advance([op.inputs[0], *others])
-    aims.advance(names_of(graph, [replace(layer, beside=beside)]))
+    aims.prepare(replace(layer, beside=beside))
     real = torch.from_numpy(np.array(base.value(layer.weight).const, np.float32)).to(run.device)
-    product = Product(op, tuple(real.shape))
-    draw = torch.Generator().manual_seed(options.seed)
-    some = -(-_rows_for(product.matrix(real)) // len(run.chunks))
+    matrix = Product(op, tuple(real.shape)).matrix(real)
+    fit, held = _data(graph, layer, others, run, aims, chunks, options.seed)
+    run.release()
+    aims.release()
+    return LayerFit(graph, layer, fit, held, options.nearest).solve(matrix)
+
+
+def _data(
+    graph: Graph, layer: Layer, others: Sequence[str], run: Frontier, aims: Aims, chunks: Chunks, seed: int
+) -> tuple[Data, Data]:
+    """Of a layer that `run` and `aims` have come to: what to fit, and what is held out, at positions by chance."""
+    op = graph.op(layer.op)
+    product = Product(op, tuple(stored_constant(graph.value(layer.weight)).shape))
+    draw = torch.Generator().manual_seed(seed)
+    weights = product.matrix(stored_constant(graph.value(layer.weight)))
+    some = -(-_rows_for(weights) // len(run.chunks))
     rows = []
     for index in range(len(run.chunks)):
         wanted = aims.wanted(layer, index)
@@ -271,11 +284,7 @@ def tune_layer(
         rows.append(
             Data(product.columns(run.read(op.inputs[0], index), picked), product.rows(wanted, picked))
         )
-    run.release()
-    aims.release()
-    fit = _joined(rows[: len(chunks.fit)])
-    held = _joined(rows[len(chunks.fit) :])
-    return LayerFit(graph, layer, fit, held, options.nearest).solve(product.matrix(real))
+    return _joined(rows[: len(chunks.fit)]), _joined(rows[len(chunks.fit) :])
 
 
 def _rows_for(matrix: torch.Tensor) -> int:

@@ -55,7 +55,7 @@ def test_values_of_the_model_before_any_pass_in_the_scales_of_the_graph() -> Non
         samples.add({"x": images(40)})
         chunks = [list(range(32)), [33, 39]]
         aims = Aims(base, reference, [layer], samples, chunks, vault, CPU)
-        aims.advance(names_of(base, [layer]))
+        aims.prepare(layer)
         found = aims.wanted(layer, 1)
         aims.release()
         aims.close()
@@ -74,7 +74,7 @@ def test_without_a_reference_values_are_those_of_the_graph() -> None:
         samples = Samples(vault, True)
         samples.add({"x": images(8)})
         aims = Aims(quantizer.base, quantizer.base, [layer], samples, [[0, 3]], vault, CPU)
-        aims.advance(["relu", quantizer.base.op("point").outputs[0]])
+        aims.prepare(replace(layer, beside="relu"))
         program = Program(quantizer.base, ["relu", quantizer.base.op("point").outputs[0]])
         want = program.run({"x": images(8)[[0, 3]]}, constants_of(program, CPU))
         assert torch.equal(aims.read("relu", 0), want["relu"])

@@ -33,7 +33,8 @@ def test_what_is_needed(samples: Samples) -> None:
     need = needed(graph, samples, OPTIONS, CPU)
     assert need.inputs == 20 * SAMPLE
     assert need.targets == 20 * 5 * 4
-    assert need.activations == 2 * 8 * 3 * WIDE  # the residual, and two beside it
+    # the residual and two beside it, in float and as they are kept: two of the three as integers
+    assert need.activations == 8 * (3 + 1.5) * WIDE
     assert need.batch == 16
     assert need.kept == need.inputs + need.targets + need.activations
 

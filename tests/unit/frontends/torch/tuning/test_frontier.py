@@ -35,6 +35,17 @@ def test_values_are_those_of_the_whole_graph() -> None:
                 assert torch.equal(run.read(name, index), want)
 
 
+def test_chunks_are_given_up_while_those_that_follow_are_computed() -> None:
+    with Vault() as vault:
+        run = frontier(vault)
+        (total,) = (op.outputs[0] for op in run.graph.ops if op.kind == "eltwise-add")
+        run.advance([total])
+        vault.peak_memory = held = vault.in_memory
+        run.advance(["relu_2"])  # smaller than the sum, which nothing else reads
+        assert vault.in_memory < vault.peak_memory == held
+        run.close()
+
+
 def test_only_what_is_read_later_is_kept() -> None:
     with Vault() as vault:
         run = frontier(vault)

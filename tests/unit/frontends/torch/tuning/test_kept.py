@@ -34,6 +34,33 @@ def test_what_exceeds_the_budget_lies_in_files_that_go(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("memory", [1 << 20, 0], ids=["memory", "files"])
+@pytest.mark.parametrize(
+    ("integers", "width"),
+    [([-128, 127, 3], 1), ([0, 255, 7], 1), ([-255, 255, 1], 2), ([-40_000, 0, 1], 4)],
+)
+@pytest.mark.parametrize("step", [0.25, 0.013])
+def test_what_lies_on_a_grid_is_kept_as_integers(
+    integers: list[int], width: int, step: float, memory: int, tmp_path: Path
+) -> None:
+    tensor = torch.tensor(integers).float() * step
+    with Vault(Budget(memory, tmp_path)) as vault:
+        assert torch.equal(vault.keep(tensor, step).tensor(), tensor)
+        assert vault.in_memory + vault.in_files == 3 * width
+
+
+def test_what_lies_between_is_kept_as_it_is() -> None:
+    for tensor in (
+        torch.tensor([0.5, 0.26]),
+        torch.tensor([torch.nan]),
+        torch.tensor([torch.inf]),
+        torch.ones(0),
+    ):
+        with Vault() as vault:
+            assert vault.keep(tensor, 0.25).tensor().tolist() == pytest.approx(tensor.tolist(), nan_ok=True)
+            assert vault.in_memory == 4 * tensor.numel()
+
+
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     with Vault(Budget(0, tmp_path / "missing")) as vault, pytest.raises(InputError, match="Q1444"):
         vault.keep(torch.ones(1))
