@@ -41,8 +41,8 @@ class Aims:
         known = [name for name in dict.fromkeys(names_of(base, layers)) if reference.has_value(name)]
         known = [name for name in known if not reference.value(name).is_const]
         if reference is not base and known:
-            runs = tuple(Frontier(graph, samples, chunks[:1], vault, device) for graph in (base, reference))
-            self._scales = _channel_scales(*runs, known)
+            run, before = (Frontier(graph, samples, chunks[:1], vault, device) for graph in (base, reference))
+            self._scales = _channel_scales(run, before, known)
             # what an activation lets pass has the scales in front of it
             for name, act in _limits(base, layers):
                 if name in self._scales and act in known:
