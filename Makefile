@@ -16,7 +16,7 @@ golden: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 bench-peers: .venv/dev.stamp
-	$(BIN)/python -m bench --peers --models resnet20 mobilenetv2 mobilenetv2_rescaled ultraface_rfb_320 fastestdet minilm
+	$(BIN)/python -m bench --peers --repeats 1 --models resnet20 mobilenetv2 mobilenetv2_rescaled ultraface_rfb_320 fastestdet minilm
 minilm: .venv/dev.stamp
 	$(BIN)/python -m bench.minilm
 docs: .venv/dev.stamp
