@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = options.out or ROOT / "out" / "bench" / ("ladder-choose" if options.choose else "ladder")
     training = Training(
         options.epochs, options.batch, options.weight_rate, options.threshold_rate, options.distilled,
-        options.averaged,
+        options.by_batch,
     )  # fmt: skip
     for name in options.widths:
         setting = Setting(name, learned, test, training, out / name)
@@ -152,7 +152,7 @@ def trained(setting: Setting) -> Any:
     print(
         f"  cross entropy of {len(held)} images held out: {before:.4f} before, {after:.4f} after", flush=True
     )
-    if after > before:
+    if not after <= before:  # nor where it is no number
         trainable.load_state_dict(start)
     return processor.to_deployable(trainable, setting.work / "trained")
 
@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weight-rate", type=float, default=how.weight_rate)
     parser.add_argument("--threshold-rate", type=float, default=how.threshold_rate)
     parser.add_argument("--distilled", type=float, default=how.distilled)
-    parser.add_argument("--averaged", type=float, default=how.averaged)
+    parser.add_argument("--by-batch", type=float, default=how.by_batch)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--choose", action="store_true", help="train without the held-out images, judge on them"

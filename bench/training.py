@@ -1,13 +1,15 @@
 """Three epochs of training on CIFAR-10 with a float teacher: how `bench.ladder` trains.
 
 The loss is half cross entropy, half distillation from the float model's logits (Hinton et al., 2015, temperature 2).
-Images are flipped and cut out of a frame of 4 zeros. Adam; both learning rates fall to zero along a cosine, and the
-weights are the mean of those of the last steps (Izmailov et al., 2018, arXiv:1803.05407).
+Images are flipped and cut out of a frame of 4 zeros. Weights by stochastic gradients with Nesterov's momentum,
+thresholds by Adam; both rates rise over the first steps and fall to zero along a cosine. Normalizations see the
+statistics of each batch at first, and towards the end those that will be folded into the weights.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 from torch.nn import functional
 
 from bench.data import SHARED
@@ -26,6 +27,7 @@ MEAN = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
 STD = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
 BORDER, SIZE, LAYOUT = 4, 32, torch.channels_last
 HELD_OUT = 2000  # the last training images, for choices
+WARM_UP = 100  # steps over which the rates rise
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,10 @@ class Training:
 
     epochs: float = 3
     batch: int = 128
-    weight_rate: float = 1e-4
+    weight_rate: float = 2e-2
     threshold_rate: float = 2e-3
     distilled: float = 0.5
-    averaged: float = 0.5  # the share of steps, at the end, whose weights are averaged
+    by_batch: float = 0.8  # the share of steps, at the start, that normalize by the statistics of the batch
     temperature: float = 2.0
     seed: int = 0
 
@@ -98,28 +100,20 @@ def judged(module: Any, images: Images, batch: int = 250) -> tuple[float, float]
 
 
 def train(model: Any, teacher: Any, images: Images, how: Training) -> float:
-    """Train a module that `QatProcessor.trainable_model` made, normalizations frozen; returns seconds."""
+    """Train a module that `QatProcessor.trainable_model` made; returns seconds."""
     start, seen = time.monotonic(), 0.0
     model.train()
-    model.freeze_bn_stats()
-    weights = [parameter for parameter in model.non_quantizer_parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(
-        [
-            {"params": model.quantizer_parameters(), "lr": how.threshold_rate},
-            {"params": weights, "lr": how.weight_rate},
-        ]
-    )
     steps = int(how.epochs * len(images) / how.batch)
-    mean = torch.optim.swa_utils.AveragedModel(nn.ParameterList(weights))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    optimizers, schedules = _optimizers(model, how, steps)
     for step, (x, labels) in enumerate(_batches(images, how, steps), 1):
+        if step == int(steps * how.by_batch):
+            model.freeze_bn_stats()
         loss = _loss(model(x), _logits(teacher, x), labels, how)
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        schedule.step()
-        if step > steps * (1 - how.averaged):
-            mean.update_parameters(nn.ParameterList(weights))
+        for turn in (*optimizers, *schedules):
+            turn.step()
         seen += loss.item()
         if step % 50 == 0 or step == steps:
             rate = (time.monotonic() - start) / step
@@ -128,12 +122,24 @@ def train(model: Any, teacher: Any, images: Images, how: Training) -> float:
                 flush=True,
             )
             seen = 0.0
-    if how.averaged:
-        with torch.no_grad():
-            for parameter, found in zip(weights, mean.parameters(), strict=True):
-                parameter.copy_(found)
     model.eval()
     return time.monotonic() - start
+
+
+def _optimizers(
+    model: Any, how: Training, steps: int
+) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
+    """Of the weights and of the thresholds, and what changes their rates."""
+    weights = [parameter for parameter in model.non_quantizer_parameters() if parameter.requires_grad]
+    optimizers = [
+        torch.optim.SGD(weights, lr=how.weight_rate, momentum=0.9, nesterov=True, weight_decay=1e-4),
+        torch.optim.Adam(model.quantizer_parameters(), lr=how.threshold_rate),
+    ]
+
+    def share(step: int) -> float:
+        return min(1.0, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * step / steps)) / 2
+
+    return optimizers, [torch.optim.lr_scheduler.LambdaLR(optimizer, share) for optimizer in optimizers]
 
 
 def _batches(images: Images, how: Training, steps: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

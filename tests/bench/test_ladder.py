@@ -44,23 +44,23 @@ def test_training_a_small_network_learns_the_teacher() -> None:
     assert right == 100.0 and loss < judged(trainable, Images(images.pixels, (labels + 1) % 4), 8)[1]
 
 
-def followed(averaged: float) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """The weights of a layer after training, and after each step."""
-    images, seen = Images(pixels(64), torch.arange(64) % 4), []
+def test_rates_rise_and_fall_and_statistics_are_frozen_towards_the_end() -> None:
+    images, rates, frozen = Images(pixels(64), torch.arange(64) % 4), [], []
     trainable = QatProcessor(small(), torch.zeros(1, 3, SIZE, SIZE)).trainable_model()
     trainable(normalized(images.pixels))
-    weight = trainable.get_parameter("fc.weight")
-    hook = register_optimizer_step_post_hook(lambda *_: seen.append(weight.detach().clone()))
-    train(trainable, small(), images, Training(epochs=1, batch=16, averaged=averaged))
+
+    def look(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        if isinstance(optimizer, torch.optim.SGD):
+            rates.append(optimizer.param_groups[0]["lr"])
+            frozen.append(trainable.frozen_statistics)
+
+    hook = register_optimizer_step_post_hook(look)
+    train(trainable, small(), images, Training(epochs=50, batch=16, weight_rate=1e-3, by_batch=0.75))
     hook.remove()
-    return weight.detach(), seen
-
-
-def test_the_weights_are_the_mean_of_the_last_steps() -> None:
-    last, seen = followed(averaged=0.0)
-    assert torch.equal(last, seen[-1]) and len(seen) == 4
-    mean, seen = followed(averaged=0.5)
-    torch.testing.assert_close(mean, (seen[-2] + seen[-1]) / 2)
+    assert len(rates) == 200 and frozen == [False] * 149 + [True] * 51
+    top = rates.index(max(rates))
+    assert rates == sorted(rates[: top + 1]) + sorted(rates[top + 1 :], reverse=True)
+    assert 0 < top < 150 and rates[-1] < 1e-6 < 5e-4 < rates[top] <= 1e-3
 
 
 def test_every_rung_gives_a_module_in_fixed_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_training_that_makes_it_worse_is_not_taken(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(ladder, "CALIBRATION", 32)
     monkeypatch.setattr(ladder, "HELD_OUT", 16)
     images = Images(pixels(48), torch.arange(48) % 4)
-    wild = Training(epochs=1, batch=16, weight_rate=10.0)
+    wild = Training(epochs=1, batch=16, weight_rate=1e6)
     setting = ladder.Setting("int8", images, images, wild, tmp_path)
     tuned, trained = ladder.tuned(setting), ladder.trained(setting)
     x = normalized(images.pixels)
