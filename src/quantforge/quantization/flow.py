@@ -171,6 +171,7 @@ def quantize_graph(
         notes = (*notes, *refined)
     notes = (*notes, *more)
     del session, statistics, solved  # and the memory they hold
+    release_freed_memory()
     if kept is not None:
         quantized, more = kept.tuned(
             TuneTask(base, quantized, _stored_together(places), _Realigned(places, recipe), listener)

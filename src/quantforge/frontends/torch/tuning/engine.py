@@ -32,7 +32,7 @@ from quantforge.memory import release_freed_memory
 from quantforge.progress import Listener, track
 
 START, POSITIONS, LAYERS = "start", "positions", "layers"
-_CHUNK = 16  # samples run at a time
+_CHUNK = 32  # samples run at a time
 
 
 def fine_tune(
