@@ -47,9 +47,7 @@ class TensorRule:
     method: RangeMethod = RangeMethod.MIN_MAX
     statistic: Statistic = Statistic.ALL
     percentile: float = 99.999
-    slack: float = (
-        0.0  # of the mse method for what calibration sees: error above the least, for a wider range
-    )
+    slack: float = 0.0  # of mse, for what calibration sees: error above the least, for a wider range
     moving_average: float | None = None  # smoothing constant of min-max over batches
     rounding: Rounding = Rounding.HALF_EVEN
     keep_float: bool = False
